@@ -1,0 +1,59 @@
+# The front door. `make help` lists the targets; CI calls the same ones.
+SHELL := bash
+.ONESHELL:
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := deploy/requirements
+DEMO_SECONDS ?= 0
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo test lint format broker lock schemas clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+setup: $(VENV)/ready ## make .venv from the locked, hashed requirements
+
+$(VENV)/ready: $(LOCK)/setup.txt $(LOCK)/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hookline needs Python 3.11 or newer: make setup PYTHON=python3.11")'
+	echo "setup: installing into $(VENV) (once)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)/setup.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
+	touch $@
+
+demo: setup ## the whole line on a real broker; DEMO_SECONDS=20 ends by itself
+	@$(BIN)/python -m streams.demo --seconds $(DEMO_SECONDS)
+
+test: lint ## lint, types, and every test on a real broker
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: setup ## style, types, lock files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## rewrite the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+broker: setup ## a local Apache Kafka broker in the foreground
+	@$(BIN)/hookline broker run
+
+schemas: setup ## write schemas/ again from the code's own types
+	$(BIN)/hookline schema export schemas
+
+lock: setup ## resolve the requirements again, hashed and without addresses
+	compile="$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --python-version 3.11"
+	$$compile pyproject.toml -o $(LOCK)/run.txt
+	$$compile pyproject.toml --group dev -c $(LOCK)/run.txt -o $(LOCK)/dev.txt
+	printf 'uv\nhatchling\neditables\n' | $$compile - -o $(LOCK)/setup.txt
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,310 @@
+"""Everything that travels between the stages, as frozen structs; the one source of `schemas/`.
+
+Words, one each: an *event* arrives; a *hook* wants it; a *job* asks for one delivery of one event to one hook;
+an *attempt* is one POST; an *outcome* is the end of a job; a *report* is a hook's health; a *dead letter* is
+input nobody could read. Wire names are camelCase; readers ignore fields they do not know. Times are Unix
+milliseconds unless a name says otherwise.
+"""
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+from msgspec import Meta, Struct, field
+
+BODY_BYTES_MAX = 1024 * 1024
+"""Largest request body: 1 MiB (CONTRACT 5). An event is refused when its body would be larger."""
+
+ATTEMPTS_MAX = 21
+"""A schedule has at most 20 steps, so a job has at most 21 attempts (CONTRACT 4, 6)."""
+
+Reason = Literal[
+    "not-json",
+    "not-an-object",
+    "missing-event",
+    "unknown-event",
+    "wrong-topic",
+    "reserved-field",
+    "too-large",
+    "bad-cloudevent",
+    "bad-hook",
+    "bad-job",
+    "internal-error",
+]
+"""Why a record became a dead letter: fixed words that the header, the metric, the log and the tests share."""
+
+ErrorClass = Literal[
+    "1xx",
+    "3xx",
+    "4xx",
+    "410",
+    "429",
+    "5xx",
+    "timeout",
+    "dns",
+    "connect",
+    "tls",
+    "reset",
+    "protocol",
+    "blocked",
+]
+"""What went wrong with one attempt; `2xx` is not an error and stands only in `byClass`."""
+
+Status = Literal["delivered", "exhausted", "rejected", "blocked", "cancelled", "expired"]
+"""How a job ended (CONTRACT 6)."""
+
+HookId = Annotated[str, Meta(pattern=r"^[0-9a-z]{21}\Z", description="21 characters 0-9a-z.")]
+Ms = Annotated[int, Meta(ge=0, description="Unix milliseconds.")]
+
+
+class Coordinates(NamedTuple):
+    """Where a record lies in Kafka; enough to read the original again."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Incoming(Struct, frozen=True, kw_only=True):
+    """A record as it came off a topic: bytes, headers and where it lay. `timestamp` in Unix milliseconds."""
+
+    at: Coordinates
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    timestamp: int = 0
+
+    def header(self, name: str) -> bytes | None:
+        """The last header of that name, as Kafka's own convention has it; None when there is none."""
+        return next((value for key, value in reversed(self.headers) if key == name), None)
+
+
+class Outgoing(Struct, frozen=True, kw_only=True):
+    """A record to be produced. `topic` is the name without prefix; `partition` None means chosen by key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    partition: int | None = None
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """An identity event that was read and accepted; `payload` is the JSON text that every body starts with."""
+
+    name: str
+    id: str
+    tenant: str
+    payload: bytes
+    at: Ms
+    source: Coordinates
+    key: bytes | None = None
+    traceparent: str | None = None
+
+
+class Wire(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What all JSON records share: camelCase names, keyword arguments, no change after birth."""
+
+
+class RetryPolicy(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A hook's own retry schedule: waits in seconds, and which failures are retried."""
+
+    schedule_seconds: Annotated[
+        list[Annotated[float, Meta(ge=0, le=86_400)]],
+        Meta(max_length=20, description="At most 20 waits of 24 h."),
+    ]
+    on: list[Literal["5xx", "timeout", "network", "429"]] = field(
+        default_factory=lambda: ["5xx", "timeout", "network", "429"]
+    )
+
+
+class RateLimit(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """At most `limit` requests in any `periodMs` milliseconds."""
+
+    limit: Annotated[int, Meta(ge=1, le=100_000)]
+    period_ms: Annotated[int, Meta(ge=10, le=3_600_000)] = 1000
+
+
+class DeliveryPolicy(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a hook wants its deliveries made; all of it optional (CONTRACT 4)."""
+
+    timeout_ms: Annotated[int, Meta(ge=1000, le=30_000)] = 10_000
+    retry: Literal["logto", "default", "standard"] | RetryPolicy | None = None
+    signature: Literal["logto", "standard", "both"] = "both"
+    ordering: Literal["none", "key", "strict"] = "none"
+    max_in_flight: Annotated[int, Meta(ge=1, le=64)] = 8
+    rate_limit: RateLimit | None = None
+    filter: dict[str, Any] = field(default_factory=dict)
+    traceparent: bool = False
+
+
+class HookConfig(Wire, frozen=True, kw_only=True):
+    """Logto's `config` object: where to POST, with which headers, and how often to try again (0..3)."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=2048)]
+    headers: dict[str, str] = field(default_factory=dict)
+    retries: Annotated[int, Meta(ge=0, le=3)] | None = None
+
+    def __repr__(self) -> str:
+        """Leave out header values: they hold bearer tokens."""
+        return f"HookConfig(host={self.url.split('/')[2] if '//' in self.url else '?'!r}, headers={list(self.headers)})"
+
+
+class Hook(Wire, frozen=True, kw_only=True):
+    """A hook record on `hooks.config`; what Logto has (research: its hooks table) plus `delivery`."""
+
+    id: HookId
+    config: HookConfig
+    signing_key: Annotated[str, Meta(pattern=r"^[0-9a-zA-Z]{32,64}\Z")]
+    tenant_id: Annotated[str, Meta(min_length=1, max_length=21)] = "default"
+    name: Annotated[str, Meta(max_length=256)] = ""
+    event: str | None = None
+    events: list[str] = field(default_factory=list)
+    enabled: bool = True
+    created_at: Ms = 0
+    delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
+
+    @property
+    def wants(self) -> list[str]:
+        """The events it names; Logto's old single `event` counts only while `events` is empty."""
+        return self.events or ([self.event] if self.event else [])
+
+    def __repr__(self) -> str:
+        """Leave out the signing key."""
+        return f"Hook(id={self.id!r}, name={self.name!r}, enabled={self.enabled}, config={self.config!r})"
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """One delivery of one event to one hook: the exact body, everything else from the record's headers.
+
+    `hook_version` is the (partition, offset) of the hook record that the join saw: never send with an older one.
+    """
+
+    delivery_id: str
+    hook_id: str
+    tenant: str
+    event: str
+    event_id: str
+    event_at: Ms
+    body: bytes
+    source: Coordinates
+    hook_version: tuple[int, int]
+    at: Coordinates
+    event_key: bytes | None = None
+    traceparent: str | None = None
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What came back from one POST: a status with the first bytes of its body, or an error class with a sentence."""
+
+    status: int | None = None
+    error: ErrorClass | None = None
+    detail: str = ""
+    body: bytes = b""
+    retry_after: str | None = None
+    duration_ms: float = 0.0
+
+
+class Attempt(Wire, frozen=True, kw_only=True, omit_defaults=True):
+    """One POST inside an outcome: when it began, and the status or the error class."""
+
+    at: Ms
+    ms: Annotated[int, Meta(ge=0)]
+    status: int | None = None
+    error: str | None = None
+
+
+class Response(Wire, frozen=True, kw_only=True):
+    """The last answer: status and the first KiB of its body as text."""
+
+    status: int
+    body: Annotated[str, Meta(max_length=1024)]
+
+
+class OutcomeError(Wire, frozen=True, kw_only=True):
+    """Why a job did not end well: a fixed class and one plain sentence."""
+
+    class_: str = field(name="class")
+    message: str
+
+
+class Outcome(Wire, frozen=True, kw_only=True, omit_defaults=True):
+    """The end of a job, on `hooks.log`; one per job however many attempts (CONTRACT 6)."""
+
+    id: str
+    hook_id: str
+    tenant_id: str
+    event: str
+    event_id: str
+    result: Literal["Success", "Error"]
+    status: Status
+    created_at: Ms
+    event_at: Ms
+    duration_ms: Annotated[int, Meta(ge=0, description="From the first attempt's start to the end.")]
+    attempts: Annotated[list[Attempt], Meta(max_length=ATTEMPTS_MAX)]
+    source: Coordinates
+    job: Coordinates
+    host: str = ""
+    key_ids: list[str] = field(default_factory=list)
+    response: Response | None = None
+    error: OutcomeError | None = None
+    replay: bool = False
+
+
+class Window(Wire, frozen=True, kw_only=True):
+    """The time that a report counts: `from` exclusive, `to` inclusive."""
+
+    from_: Ms = field(name="from")
+    to: Ms
+
+
+class Latency(Wire, frozen=True, kw_only=True):
+    """Milliseconds per attempt that got an answer, from fixed buckets; None before the first."""
+
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+class Hourly(Wire, frozen=True, kw_only=True):
+    """One hour of a report, for charts."""
+
+    at: Ms
+    success: int
+    error: int
+
+
+class Report(Wire, frozen=True, kw_only=True):
+    """A hook's health over the last 24 hours, on `hooks.health`; `state` is what the health role folds on.
+
+    `breaker`, `pending` and `oldestPendingAt` are null until the sender's durable retry store exists.
+    """
+
+    hook_id: str
+    name: str
+    enabled: bool
+    status: Literal["idle", "ok", "alert", "error", "disabled"]
+    window: Window
+    request_count: int
+    success_count: int
+    success_rate: float | None
+    latency_ms: Latency
+    attempts: int
+    retries: int
+    by_class: dict[str, int]
+    consecutive_failures: int
+    last_success_at: Ms | None
+    last_failure_at: Ms | None
+    last_error: OutcomeError | None
+    breaker: str | None
+    pending: int | None
+    oldest_pending_at: Ms | None
+    updated_at: Ms
+    hourly: list[Hourly]
+    state: dict[str, Any]
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """A record nobody could read, with the reason; `original` goes on unchanged."""
+
+    reason: Reason
+    detail: str
+    original: Incoming

@@ -1,0 +1,103 @@
+"""The typed door to aiokafka, which ships no types: every client of every role is made here.
+
+Clients are started and closed by `async with`; a broker that does not answer is one plain sentence.
+"""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from streams.core.errors import BrokerUnreachable
+from streams.kafka.topics import RECORD_BYTES_MAX
+from streams.settings import Settings
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """What every aiokafka client needs to reach the cluster."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap,
+        "security_protocol": settings.kafka_security_protocol,
+        "client_id": "hookline",
+    }
+    if settings.kafka_security_protocol.startswith("SASL"):
+        options |= {
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": settings.sasl_password,
+        }
+    if settings.kafka_security_protocol.endswith("SSL"):
+        options["ssl_context"] = ssl_context(settings)
+    return options
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext:
+    """The TLS context for Kafka: the system's authorities or the configured bundle, a client certificate if any."""
+    context = ssl.create_default_context(cafile=settings.ssl_cafile or None)
+    if settings.ssl_certfile:
+        context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile or None)
+    return context
+
+
+@asynccontextmanager
+async def producer(settings: Settings, linger_ms: int = 0) -> AsyncIterator[AIOKafkaProducer]:
+    """An idempotent producer that waits for all replicas. A full batch makes `send` wait: that is back-pressure."""
+    client = AIOKafkaProducer(
+        **connection(settings),
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=linger_ms,
+        max_request_size=RECORD_BYTES_MAX,
+        max_batch_size=256 * 1024,
+        request_timeout_ms=15_000,
+    )
+    async with _started(client, settings):
+        yield client
+
+
+@asynccontextmanager
+async def consumer(settings: Settings, *topics: str, group: str | None = None, **options: Any) -> AsyncIterator[Any]:
+    """A consumer that never commits by itself and starts at the earliest record; without a group it only reads."""
+    client = AIOKafkaConsumer(
+        *topics,
+        **connection(settings),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=RECORD_BYTES_MAX,
+        **options,
+    )
+    async with _started(client, settings):
+        yield client
+
+
+@asynccontextmanager
+async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client."""
+    client = AIOKafkaAdminClient(**connection(settings))
+    async with _started(client, settings, stop="close"):
+        yield client
+
+
+@asynccontextmanager
+async def _started(client: Any, settings: Settings, stop: str = "stop") -> AsyncIterator[None]:
+    close = getattr(client, stop)
+    try:
+        await client.start()
+    except KafkaConnectionError as error:
+        await close()
+        raise BrokerUnreachable(
+            f"no Kafka broker answers at {settings.bootstrap}: start one with `hookline broker run`, "
+            f"or name yours with -b or HOOKLINE_BOOTSTRAP_SERVERS"
+        ) from error
+    except KafkaError as error:
+        await close()
+        raise BrokerUnreachable(f"the broker at {settings.bootstrap} refuses this client: {error!r}") from error
+    try:
+        yield
+    finally:
+        await close()

@@ -1,0 +1,219 @@
+"""Every setting, its default and its reason; the only reader of the environment.
+
+`HOOKLINE_<NAME>` wins over the TOML file named by `HOOKLINE_CONFIG`, which wins over the defaults here.
+`load` reports every problem at once. Nothing here knows what the settings are used for.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from streams.core.errors import InvalidInput
+
+PREFIX = "HOOKLINE_"
+LOCAL_BROKER = "127.0.0.1:19092"
+SECRETS = frozenset({"sasl_password"})
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One frozen object; `describe` prints it with secrets shown only as set or unset."""
+
+    bootstrap_servers: Annotated[
+        str, Meta(description="Kafka brokers, host:port, comma separated; empty means the local broker.")
+    ] = ""
+    kafka_security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Meta(description="How to talk to Kafka.")
+    ] = "PLAINTEXT"
+    sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Meta(description="Used with SASL_*.")
+    ] = "PLAIN"
+    sasl_username: Annotated[str, Meta(description="Used with SASL_*.")] = ""
+    sasl_password: Annotated[str, Meta(description="Used with SASL_*. Secret.")] = ""
+    ssl_cafile: Annotated[str, Meta(description="CA bundle for SSL and SASL_SSL; empty means the system's.")] = ""
+    ssl_certfile: Annotated[str, Meta(description="Client certificate, PEM.")] = ""
+    ssl_keyfile: Annotated[str, Meta(description="Key of the client certificate, PEM.")] = ""
+    topic_prefix: Annotated[
+        str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,80}$", description="Goes before every topic and group name.")
+    ] = ""
+    topic_partitions: Annotated[
+        int,
+        Meta(ge=1, le=256, description="Partitions that `topic apply` creates; fixed at birth, see README."),
+    ] = 12
+    instance: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-zA-Z0-9._-]{0,80}$",
+            description="Static group member name, one per process; recovery after a kill is 2-4 s with it, "
+            "up to a session timeout without.",
+        ),
+    ] = ""
+    data_dir: Annotated[str, Meta(description="Where the local broker keeps its jars and data.")] = ""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="Least level logged.")] = "info"
+    metrics_port: Annotated[
+        int, Meta(ge=0, le=65535, description="Port of /live, /ready and /metrics on loopback; 0 means off.")
+    ] = 0
+    allow_networks: Annotated[
+        tuple[str, ...],
+        Meta(description="CIDRs that hooks may reach besides public https; http and any port allowed there."),
+    ] = ()
+    extra_events: Annotated[
+        dict[str, str],
+        Meta(description="Events beyond the catalogue: name=topic, for example A.B=identity.user."),
+    ] = msgspec.field(default_factory=dict)
+    retry_profile: Annotated[
+        Literal["logto", "default", "standard"], Meta(description="Retry schedule of hooks that name none.")
+    ] = "default"
+
+    router_batch_max: Annotated[
+        int,
+        Meta(ge=1, le=5000, description="Events joined per batch; more costs latency when a batch repeats."),
+    ] = 500
+    router_wait_ms: Annotated[
+        float,
+        Meta(ge=0, le=1000, description="Longest wait to fill a batch; 3 ms keeps the hop under 10 ms at p50."),
+    ] = 3.0
+    health_wait_ms: Annotated[
+        float,
+        Meta(ge=0, le=1500, description="Longest wait to fill a batch of outcomes; bounds reports per second."),
+    ] = 300.0
+    health_refresh_s: Annotated[
+        float,
+        Meta(gt=0, le=60, description="Reports are repeated this often, so that windows slide when idle."),
+    ] = 30.0
+    recent_ids_max: Annotated[
+        int,
+        Meta(
+            ge=100,
+            description="Delivery ids remembered per partition to drop duplicates; about 120 bytes each.",
+        ),
+    ] = 50_000
+    in_flight_max: Annotated[
+        int, Meta(ge=1, le=10_000, description="POSTs at once per sender; each may hold a socket and 64 KiB.")
+    ] = 256
+    partition_jobs_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Unfinished jobs held per partition before it is paused; bounds memory with bodies.",
+        ),
+    ] = 1000
+    partition_bytes_max: Annotated[
+        int, Meta(ge=1, description="Bytes of bodies held per partition before it is paused.")
+    ] = 16 * 1024 * 1024
+    commit_interval_ms: Annotated[
+        float,
+        Meta(gt=0, le=10_000, description="Time between commits; bounds what a killed sender re-reads."),
+    ] = 300.0
+    drain_s: Annotated[
+        float, Meta(ge=0, le=30, description="How long a stopping sender waits for POSTs in flight.")
+    ] = 5.0
+    config_wait_s: Annotated[
+        float,
+        Meta(gt=0, le=60, description="How long a job waits for the hook version that the join saw, per try."),
+    ] = 5.0
+    connect_timeout_s: Annotated[float, Meta(gt=0, le=30, description="DNS, TCP and TLS of one attempt.")] = 5.0
+    response_bytes_max: Annotated[
+        int, Meta(ge=0, le=1 << 20, description="Bytes of a response body that are read before it is closed.")
+    ] = 16 * 1024
+
+    def __repr__(self) -> str:
+        """Show no secret, whoever prints this."""
+        return f"Settings({describe(self)})"
+
+    def __post_init__(self) -> None:
+        """Refuse networks that are none; raises ValueError with the offending text."""
+        for network in self.allow_networks:
+            ipaddress.ip_network(network)
+
+    @property
+    def bootstrap(self) -> str:
+        """The brokers to talk to: those configured, else the local one."""
+        return self.bootstrap_servers or LOCAL_BROKER
+
+    @property
+    def data_path(self) -> Path:
+        """`data_dir`, else the user's state directory."""
+        if self.data_dir:
+            return Path(self.data_dir)
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "hookline"
+
+
+def load(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from environment over file over defaults; `overrides` (command-line options) win over all.
+
+    Raises InvalidInput that lists every problem, one a line.
+    """
+    problems: list[str] = []
+    values = _from_file(environ.get(PREFIX + "CONFIG"), problems)
+    values |= _from_environment(environ, problems)
+    values |= {name: value for name, value in (overrides or {}).items() if value is not None}
+    good = {name: value for name, value in values.items() if _check(name, value, problems)}
+    if problems:
+        raise InvalidInput("settings: " + "\n          ".join(problems))
+    return msgspec.convert(good, Settings, strict=False)
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """Every setting by name, secrets as `set` or `unset`."""
+    shown = {}
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        shown[name] = ("set" if value else "unset") if name in SECRETS else value
+    return shown
+
+
+def table() -> list[tuple[str, Any, str]]:
+    """(environment variable, default, meaning and reason) of every setting, for the README and `config show`."""
+    defaults = Settings()
+    hints = get_type_hints(Settings, include_extras=True)
+    return [(PREFIX + name.upper(), getattr(defaults, name), _meaning(hints[name])) for name in hints]
+
+
+def _meaning(hint: Any) -> str:
+    return next((m.description for m in get_args(hint)[1:] if getattr(m, "description", None)), "")
+
+
+def _from_file(path: str | None, problems: list[str]) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        return tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problems.append(f"{PREFIX}CONFIG={path}: {error}")
+        return {}
+
+
+def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for variable, text in environ.items():
+        name = variable.removeprefix(PREFIX).lower()
+        if not variable.startswith(PREFIX) or name == "config":
+            continue
+        if name not in Settings.__struct_fields__:
+            problems.append(f"{variable} is no setting; `hookline config show` lists them all")
+        elif name == "allow_networks":
+            values[name] = tuple(part.strip() for part in text.split(",") if part.strip())
+        elif name == "extra_events":
+            values[name] = dict(part.strip().split("=", 1) for part in text.split(",") if "=" in part)
+        else:
+            values[name] = text
+    return values
+
+
+def _check(name: str, value: Any, problems: list[str]) -> bool:
+    if name not in Settings.__struct_fields__:
+        problems.append(f"{name} is no setting; `hookline config show` lists them all")
+        return False
+    try:
+        msgspec.convert({name: value}, Settings, strict=False)
+    except (msgspec.ValidationError, ValueError) as error:
+        shown = "set" if name in SECRETS else repr(value)
+        problems.append(f"{PREFIX}{name.upper()} is {shown}: {error}")
+        return False
+    return True

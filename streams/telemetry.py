@@ -1,0 +1,83 @@
+"""What the roles tell: JSON log lines, one a fact, and the whole metric vocabulary in one place.
+
+A failure has one name, and the log, the metric and the tests share it. No payload, header value, secret, URL
+path or query string is ever logged.
+"""
+
+import logging
+import sys
+import time
+import traceback
+from typing import Any
+
+import orjson
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+LOGGER = logging.getLogger("hookline")
+
+QUIET = ("aiokafka", "faust", "mode", "asyncio")
+"""Libraries that report normal rebalances as warnings; their lines are kept, from `error` on."""
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: `time level role event`, then what the caller gave."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__()
+        self.role = role
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; a library's own message stands under `library.message`."""
+        line: dict[str, Any] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "role": self.role,
+        }
+        if record.name == LOGGER.name:
+            line |= {"event": record.msg, **getattr(record, "fields", {})}
+        else:
+            line |= {"event": "library.message", "logger": record.name, "message": record.getMessage()}
+        if record.exc_info and record.exc_info[1]:
+            line["error"] = "".join(traceback.format_exception(record.exc_info[1])).strip()
+        return orjson.dumps(line, default=str).decode()
+
+
+def configure(role: str, level: str) -> None:
+    """Send every log line of this process to stdout as JSON. Called once, by the process that plays a role."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonLines(role))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    LOGGER.setLevel(level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def log(event: str, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
+    """One fact: a dotted name and its fields."""
+    LOGGER.log(level, event, extra={"fields": fields}, exc_info=error)
+
+
+class Metrics:
+    """Every metric Hookline has, on a registry of its own; names follow Prometheus' conventions."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.events = self._counter("events", "Identity events read by the router.", "topic")
+        self.dead_letters = self._counter("dead_letters", "Records nobody could read, by fixed reason.", "reason")
+        self.jobs = self._counter("jobs", "Delivery jobs produced by the router.")
+        self.duplicates = self._counter("duplicates", "Records dropped because their delivery id was known.", "where")
+        self.attempts = self._counter("attempts", "POSTs by how they were answered.", "class")
+        self.outcomes = self._counter("outcomes", "Jobs by how they ended.", "status")
+        self.reports = self._counter("reports", "Health reports published.")
+        self.hooks = Gauge("hookline_hooks", "Hooks in this process's view.", registry=self.registry)
+        self.unfinished = Gauge("hookline_unfinished_jobs", "Jobs held in memory.", registry=self.registry)
+        self.in_flight = Gauge("hookline_in_flight_requests", "POSTs under way.", registry=self.registry)
+        self.attempt_seconds = self._histogram("attempt_seconds", "Duration of one POST.")
+        self.event_to_outcome_seconds = self._histogram("event_to_outcome_seconds", "Event time to outcome.")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"hookline_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        buckets = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 600, 3600)
+        return Histogram(f"hookline_{name}", text, buckets=buckets, registry=self.registry)
