@@ -6,14 +6,16 @@
 
 import ipaddress
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
+from streams.core import catalogue
 from streams.core.errors import InvalidInput
 
 PREFIX = "HOOKLINE_"
@@ -39,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ssl_certfile: Annotated[str, Meta(description="Client certificate, PEM.")] = ""
     ssl_keyfile: Annotated[str, Meta(description="Key of the client certificate, PEM.")] = ""
     topic_prefix: Annotated[
-        str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,80}$", description="Goes before every topic and group name.")
+        str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,80}\Z", description="Goes before every topic and group name.")
     ] = ""
     topic_partitions: Annotated[
         int,
@@ -48,7 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     instance: Annotated[
         str,
         Meta(
-            pattern=r"^[a-zA-Z0-9._-]{0,80}$",
+            pattern=r"^[a-zA-Z0-9._-]{0,80}\Z",
             description="Static group member name, one per process; recovery after a kill is 2-4 s with it, "
             "up to a session timeout without.",
         ),
@@ -127,9 +129,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"Settings({describe(self)})"
 
     def __post_init__(self) -> None:
-        """Refuse networks that are none; raises ValueError with the offending text."""
-        for network in self.allow_networks:
-            ipaddress.ip_network(network)
+        """Refuse networks and extra events that are none; raises ValueError with all that is wrong."""
+        problems = [*_bad_networks(self.allow_networks), *_bad_events(self.extra_events)]
+        if problems:
+            raise ValueError("; ".join(problems))
 
     @property
     def bootstrap(self) -> str:
@@ -150,13 +153,21 @@ def load(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None)
     Raises InvalidInput that lists every problem, one a line.
     """
     problems: list[str] = []
-    values = _from_file(environ.get(PREFIX + "CONFIG"), problems)
-    values |= _from_environment(environ, problems)
-    values |= {name: value for name, value in (overrides or {}).items() if value is not None}
+    values: dict[str, Any] = {}
+    for layer in _layers(environ, overrides, problems).values():
+        values |= layer
     good = {name: value for name, value in values.items() if _check(name, value, problems)}
     if problems:
         raise InvalidInput("settings: " + "\n          ".join(problems))
     return msgspec.convert(good, Settings, strict=False)
+
+
+def sources(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """Where `load` takes each setting from: `default`, `file`, `environment` or `option`, by the setting's name."""
+    origin = dict.fromkeys(Settings.__struct_fields__, "default")
+    for source, layer in _layers(environ, overrides, []).items():
+        origin |= dict.fromkeys(layer, source)
+    return origin
 
 
 def describe(settings: Settings) -> dict[str, Any]:
@@ -177,6 +188,17 @@ def table() -> list[tuple[str, Any, str]]:
 
 def _meaning(hint: Any) -> str:
     return next((m.description for m in get_args(hint)[1:] if getattr(m, "description", None)), "")
+
+
+def _layers(
+    environ: Mapping[str, str], overrides: Mapping[str, Any] | None, problems: list[str]
+) -> dict[str, dict[str, Any]]:
+    """What each source says, in the order in which they win over each other, the strongest last."""
+    return {
+        "file": _from_file(environ.get(PREFIX + "CONFIG"), problems),
+        "environment": _from_environment(environ, problems),
+        "option": {name: value for name, value in (overrides or {}).items() if value is not None},
+    }
 
 
 def _from_file(path: str | None, problems: list[str]) -> dict[str, Any]:
@@ -200,10 +222,42 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
         elif name == "allow_networks":
             values[name] = tuple(part.strip() for part in text.split(",") if part.strip())
         elif name == "extra_events":
-            values[name] = dict(part.strip().split("=", 1) for part in text.split(",") if "=" in part)
+            values[name] = _events(text, problems)
         else:
             values[name] = text
     return values
+
+
+def _events(text: str, problems: list[str]) -> dict[str, str]:
+    """`A.B=identity.user,C.D=identity.role` as a dict; what is no pair or named twice is a problem."""
+    events: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, given, topic = (word.strip() for word in part.partition("="))
+        if name in events:
+            problems.append(f"{PREFIX}EXTRA_EVENTS has {name!r} twice")
+        elif given:
+            events[name] = topic
+        else:
+            problems.append(f"{PREFIX}EXTRA_EVENTS has {part!r}, which is not name=topic")
+    return events
+
+
+def _bad_networks(networks: Iterable[str]) -> Iterator[str]:
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            yield str(error)
+
+
+def _bad_events(events: Mapping[str, str]) -> Iterator[str]:
+    for name, topic in events.items():
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9]+)*", name):
+            yield f"{name!r} is no event name: words of letters and digits, joined by dots"
+        elif name in catalogue.EVENTS:
+            yield f"{name} is in the catalogue already, on {catalogue.EVENTS[name]}"
+        if topic not in catalogue.TOPICS:
+            yield f"{name} is on {topic!r}, which is none of {', '.join(catalogue.TOPICS)}"
 
 
 def _check(name: str, value: Any, problems: list[str]) -> bool:
@@ -214,6 +268,11 @@ def _check(name: str, value: Any, problems: list[str]) -> bool:
         msgspec.convert({name: value}, Settings, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         shown = "set" if name in SECRETS else repr(value)
-        problems.append(f"{PREFIX}{name.upper()} is {shown}: {error}")
+        problems.append(f"{PREFIX}{name.upper()} is {shown}: {_choices(name) or str(error).split(' - at `$')[0]}")
         return False
     return True
+
+
+def _choices(name: str) -> str:
+    hint = get_args(get_type_hints(Settings, include_extras=True)[name])[0]
+    return f"it must be one of {', '.join(get_args(hint))}" if get_origin(hint) is Literal else ""

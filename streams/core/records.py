@@ -264,16 +264,10 @@ class Latency(Wire, frozen=True, kw_only=True):
     p99: float | None = None
 
 
-class Hourly(Wire, frozen=True, kw_only=True):
-    """One hour of a report, for charts."""
-
-    at: Ms
-    success: int
-    error: int
-
-
 class Report(Wire, frozen=True, kw_only=True):
     """A hook's health over the last 24 hours, on `hooks.health`; `state` is what the health role folds on.
+
+    `hourly` has (successes, errors) of each hour from `window.from` on. Latencies and `byClass` count attempts.
 
     `breaker`, `pending` and `oldestPendingAt` are null until the sender's durable retry store exists.
     """
@@ -298,7 +292,7 @@ class Report(Wire, frozen=True, kw_only=True):
     pending: int | None
     oldest_pending_at: Ms | None
     updated_at: Ms
-    hourly: list[Hourly]
+    hourly: Annotated[list[tuple[int, int]], Meta(min_length=24, max_length=24)]
     state: dict[str, Any]
 
 

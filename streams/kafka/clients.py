@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streams.core.errors import BrokerUnreachable
-from streams.kafka.topics import RECORD_BYTES_MAX
+from streams.kafka.topics import DEAD_LETTER_BYTES_MAX
 from streams.settings import Settings
+
+__all__ = ["TopicPartition", "admin", "connection", "consumer", "producer", "ssl_context"]
 
 
 def connection(settings: Settings) -> dict[str, Any]:
@@ -51,7 +53,7 @@ async def producer(settings: Settings, linger_ms: int = 0) -> AsyncIterator[AIOK
         acks="all",
         enable_idempotence=True,
         linger_ms=linger_ms,
-        max_request_size=RECORD_BYTES_MAX,
+        max_request_size=DEAD_LETTER_BYTES_MAX,
         max_batch_size=256 * 1024,
         request_timeout_ms=15_000,
     )
@@ -68,7 +70,7 @@ async def consumer(settings: Settings, *topics: str, group: str | None = None, *
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        max_partition_fetch_bytes=RECORD_BYTES_MAX,
+        max_partition_fetch_bytes=DEAD_LETTER_BYTES_MAX,
         **options,
     )
     async with _started(client, settings):

@@ -21,6 +21,9 @@ DEAD_LETTERS = "hooks.dead-letters"
 RECORD_BYTES_MAX = 2 * 1024 * 1024
 """Largest record on any topic: a 1 MiB body, or a refused event of a little more, with room for headers."""
 
+DEAD_LETTER_BYTES_MAX = 3 * 1024 * 1024
+"""A dead letter carries the refused record whole, and its reason on top."""
+
 
 class Topic(Struct, frozen=True, kw_only=True):
     """One row: what it is keyed by, what it holds, how it is cleaned, and how many partitions it is born with.
@@ -61,7 +64,8 @@ TOPICS: tuple[Topic, ...] = (
 
 def configuration(topic: Topic) -> dict[str, str]:
     """The broker's settings for a topic; compacted ones keep replaced records a day, for views that lag."""
-    settings = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(RECORD_BYTES_MAX)}
+    largest = DEAD_LETTER_BYTES_MAX if topic.name == DEAD_LETTERS else RECORD_BYTES_MAX
+    settings = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(largest)}
     if topic.retention_ms is not None:
         settings["retention.ms"] = str(topic.retention_ms)
     if topic.cleanup == "compact":

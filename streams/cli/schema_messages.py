@@ -1,0 +1,140 @@
+"""The messages of the AsyncAPI document: one for each event and each other record, with real examples.
+
+A message says what its key, headers and value are; the schemas are the published ones, in AsyncAPI's dialect.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from streams.cli import schema_examples as examples
+from streams.cli.schema_documents import Schema, builtins, components, entries, identity_event
+from streams.cli.schema_headers import EventHeaders, RequestHeaders
+from streams.core import catalogue
+from streams.kafka import topics
+from streams.kafka.topics import Topic
+
+BINDING = "0.5.0"
+"""Version of the Kafka bindings."""
+
+MESSAGES = {
+    "Hook": ("hook", "hook-deleted"),
+    "body": ("job",),
+    "Outcome": ("outcome",),
+    "Report": ("report", "report-deleted"),
+    "the original bytes": ("dead-letter",),
+}
+"""The messages of a topic by what the table says of its value; identity topics have one for each of their events."""
+
+
+def of_topic(topic: Topic) -> tuple[str, ...]:
+    """The names of a topic's messages."""
+    if topic.value == "IdentityEvent":
+        return tuple(event for event, home in catalogue.EVENTS.items() if home == topic.name)
+    return MESSAGES.get(topic.value, (topic.value,))
+
+
+def messages() -> Schema:
+    """Every message by name."""
+    return _events() | _records() | _deletions() | _others() | _reserved()
+
+
+def traits() -> Schema:
+    """What all identity events share."""
+    shared = {"headers": _schema(EventHeaders), "contentType": "application/json"}
+    return {"identity-event": shared | _keyed("The entity's id; order holds for each key.")}
+
+
+def schemas() -> Schema:
+    """Every schema that a message refers to, by the name of its type."""
+    types = [entry.type for entry in entries().values()]
+    event = {name: part for name, part in identity_event().items() if name != "examples"}
+    found = components([*types, EventHeaders, RequestHeaders], "#/components/schemas/")
+    return {"IdentityEvent": event} | {name: _draft_07(found[name]) for name in sorted(found)}
+
+
+def _events() -> Schema:
+    headers = examples.event_headers()
+    return {
+        event: {
+            "name": event,
+            "title": event,
+            "payload": {
+                "allOf": [{"$ref": "#/components/schemas/IdentityEvent"}, {"properties": {"event": {"const": event}}}]
+            },
+            "traits": [{"$ref": "#/components/messageTraits/identity-event"}],
+            "examples": [{"name": event, "headers": headers, "payload": payload}],
+        }
+        for event, payload in examples.event_examples().items()
+    }
+
+
+def _records() -> Schema:
+    """Those whose value is one of the published records."""
+    found = entries()
+    return {
+        name: _message(found[name].title, found[name].what)
+        | {"payload": _schema(found[name].type), "examples": [{"payload": builtins(e)} for e in found[name].examples]}
+        | _keyed("The hook's id.")
+        for name in ("hook", "outcome", "report")
+    }
+
+
+def _deletions() -> Schema:
+    """Null values: the compacted topic forgets the key."""
+    null = {"payload": {"type": "null"}, "examples": [{"payload": None}]} | _keyed("The hook's id.")
+    return {
+        "hook-deleted": _message("Hook deleted", "Deletes the hook; what was pending for it is cancelled.") | null,
+        "report-deleted": _message("Report deleted", "The hook is gone.") | null,
+    }
+
+
+def _others() -> Schema:
+    """Those whose data are in headers."""
+    job, dead, body = (entries()[name] for name in ("job", "dead-letter", "request-body"))
+    headers, payload = examples.request()
+    return {
+        "job": _message(job.title, job.what)
+        | {"headers": _schema(job.type), "payload": _schema(body.type)}
+        | {"examples": [{"headers": examples.job_headers(), "payload": payload}]}
+        | _keyed("The hook's id."),
+        "dead-letter": _message(dead.title, dead.what)
+        | {"headers": _schema(dead.type), "contentType": "application/octet-stream"}
+        | {"examples": [{"headers": examples.dead_letter_headers()}]}
+        | _keyed("The original's key."),
+        "request": _message("Delivery", "The signed POST; the hook's own headers come on top of these.")
+        | {"headers": _schema(RequestHeaders), "payload": _schema(body.type)}
+        | {"examples": [{"headers": headers, "payload": payload}]},
+    }
+
+
+def _reserved() -> Schema:
+    """Topics that exist so that the counts fit, and that nothing is written to yet."""
+    known = {"IdentityEvent", *MESSAGES}
+    return {
+        topic.value: _message(topic.value, "Reserved: nothing is written here yet.") | _keyed(f"The {topic.key}.")
+        for topic in topics.TOPICS
+        if topic.value not in known
+    }
+
+
+def _message(title: str, summary: str) -> Schema:
+    return {"title": title, "summary": summary}
+
+
+def _keyed(description: str) -> Schema:
+    return {"bindings": {"kafka": {"key": {"type": "string", "description": description}, "bindingVersion": BINDING}}}
+
+
+def _schema(type_: type[Struct]) -> Schema:
+    return {"$ref": f"#/components/schemas/{type_.__name__}"}
+
+
+def _draft_07(node: Any) -> Any:
+    """AsyncAPI's own schemas are draft 07 and more: there, a tuple has `items` and what follows `additionalItems`."""
+    if isinstance(node, list):
+        return [_draft_07(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    names = {"prefixItems": "items", "items": "additionalItems"} if "prefixItems" in node else {}
+    return {names.get(key, key): _draft_07(value) for key, value in node.items()}

@@ -1,0 +1,123 @@
+"""Life of a job as one table: what an answer means, and whether the job ends or waits (CONTRACT 5).
+
+Core decides; the sender makes the POST, waits and publishes.
+"""
+
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from streams.core import retry
+from streams.core.records import Answer, Attempt, Hook, Job, Outcome, OutcomeError, Response, Status
+
+EXCERPT_CHARACTERS_MAX = 1024
+"""What an outcome keeps of the last answer's body."""
+
+MESSAGES: dict[str, str] = {
+    "1xx": "The endpoint answered {status}, which ends no request.",
+    "3xx": "The endpoint answered {status}; redirects are never followed.",
+    "4xx": "The endpoint answered {status}.",
+    "410": "The endpoint answered 410 Gone.",
+    "429": "The endpoint answered 429 Too Many Requests.",
+    "5xx": "The endpoint answered {status}.",
+}
+"""One plain sentence per class of answer; failures without an answer bring their own."""
+
+TABLE: dict[str, tuple[Status, retry.Retryable | None]] = {
+    "2xx": ("delivered", None),
+    "1xx": ("exhausted", "network"),
+    "3xx": ("rejected", None),
+    "4xx": ("rejected", None),
+    "410": ("rejected", None),
+    "429": ("exhausted", "429"),
+    "5xx": ("exhausted", "5xx"),
+    "timeout": ("exhausted", "timeout"),
+    "dns": ("exhausted", "network"),
+    "connect": ("exhausted", "network"),
+    "tls": ("exhausted", "network"),
+    "reset": ("exhausted", "network"),
+    "protocol": ("exhausted", "network"),
+    "blocked": ("blocked", None),
+}
+"""Class of an answer: how the job ends if this was the last attempt, and which retry group it belongs to."""
+
+ASKS_FOR_RETRY = {408: "timeout", 425: "timeout"}
+"""Of the 4xx, these two say that the same request may do better later."""
+
+
+class Wait(Struct, frozen=True):
+    """The job is not over: try again after so many seconds."""
+
+    seconds: float
+
+
+class End(Struct, frozen=True):
+    """The job is over."""
+
+    status: Status
+    error: OutcomeError | None = None
+
+
+def class_of(answer: Answer) -> str:
+    """The answer's row in the table."""
+    if answer.status is None:
+        return answer.error or "protocol"
+    return class_of_status(answer.status)
+
+
+def class_of_status(code: int) -> str:
+    """`2xx` to `5xx`, with 410 and 429 by themselves."""
+    return str(code) if code in (410, 429) else f"{min(max(code // 100, 1), 5)}xx"
+
+
+def decide(plan: retry.Schedule, answer: Answer, attempt: int, draw: float, now_ms: int) -> Wait | End:
+    """What follows the given attempt (1 is the first). `draw` in [0, 1) picks the jitter."""
+    row = class_of(answer)
+    status, group = TABLE[row]
+    if answer.status in ASKS_FOR_RETRY:
+        status, group = "exhausted", "timeout"
+    wait = retry.wait_s(plan, attempt, draw) if group in plan.on else None
+    if wait is not None:
+        return Wait(max(wait, retry.retry_after_s(answer.retry_after, now_ms)))
+    return End(status, None if status == "delivered" else OutcomeError(class_=row, message=_sentence(row, answer)))
+
+
+def record_of(answer: Answer, began_ms: int) -> Attempt:
+    """One line of an outcome's history."""
+    error = None if answer.status is not None else class_of(answer)
+    return Attempt(at=began_ms, ms=round(answer.duration_ms), status=answer.status, error=error)
+
+
+def outcome(
+    job: Job, hook: Hook | None, end: End, attempts: list[Attempt], last: Answer | None, now_ms: int
+) -> Outcome:
+    """The one record that ends a job. `hook` is None when it was deleted meanwhile."""
+    return Outcome(
+        id=job.delivery_id,
+        hook_id=job.hook_id,
+        tenant_id=job.tenant,
+        event=job.event,
+        event_id=job.event_id,
+        result="Success" if end.status == "delivered" else "Error",
+        status=end.status,
+        created_at=now_ms,
+        event_at=job.event_at,
+        duration_ms=max(now_ms - attempts[0].at, 0) if attempts else 0,
+        attempts=attempts,
+        source=job.source,
+        job=job.at,
+        host=(urlsplit(hook.config.url).hostname or "") if hook else "",
+        response=_response(last),
+        error=end.error,
+    )
+
+
+def _sentence(row: str, answer: Answer) -> str:
+    return MESSAGES[row].format(status=answer.status) if row in MESSAGES else answer.detail
+
+
+def _response(answer: Answer | None) -> Response | None:
+    if answer is None or answer.status is None:
+        return None
+    text = answer.body.decode("utf-8", "replace").replace("\x00", "")
+    return Response(status=answer.status, body=text[:EXCERPT_CHARACTERS_MAX])

@@ -1,0 +1,168 @@
+"""A hook's last 24 hours: fold outcomes into 5-minute buckets, drop the old, report (CONTRACT 7).
+
+Exact across crashes: a window remembers the offset of the last outcome it took, and taking an older one again
+changes nothing. The clock is an argument; which bucket an outcome falls into depends on its own `createdAt`.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from itertools import accumulate
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from streams.core.attempts import class_of_status
+from streams.core.records import Hook, Latency, Outcome, OutcomeError, Report
+from streams.core.records import Window as Span
+
+BUCKET_MS = 5 * 60 * 1000
+BUCKETS = 24 * 12
+"""The bucket that `now` is in and the 287 before it: between 23 h 55 min and 24 h."""
+
+LATENCY_BOUNDS_MS = (
+    1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 50, 70, 100, 150, 200, 300, 400, 500, 700,
+    1000, 1500, 2000, 3000, 4000, 5000, 7000, 10_000, 15_000, 20_000, 30_000, 60_000,
+)  # fmt: skip
+"""Upper bounds of latency buckets; a percentile is the bound of the bucket it falls into."""
+
+ERROR_BELOW_PERCENT = 90
+ALERT_BELOW_PERCENT = 99
+"""Logto's console thresholds, applied to the unrounded rate."""
+
+
+class Bucket(Struct, array_like=True):
+    """Five minutes of outcomes. `attempts` by class, `latency` by index into LATENCY_BOUNDS_MS."""
+
+    index: int
+    success: int = 0
+    error: int = 0
+    retries: int = 0
+    attempts: dict[str, int] = field(default_factory=dict)
+    latency: dict[int, int] = field(default_factory=dict)
+
+
+class Window(Struct, rename="camel"):
+    """What is known of one hook; the `state` inside its report, from which folding goes on after a restart."""
+
+    applied: int = -1
+    buckets: list[Bucket] = field(default_factory=list)
+    consecutive_failures: int = 0
+    last_success_at: int | None = None
+    last_failure_at: int | None = None
+    last_error: OutcomeError | None = None
+
+    def take(self, outcome: Outcome, offset: int) -> bool:
+        """Count an outcome that lies at `offset` of its log partition; False when it was counted before."""
+        if offset <= self.applied:
+            return False
+        self.applied = offset
+        _add(self._bucket(outcome.created_at // BUCKET_MS), outcome)
+        if outcome.result == "Success":
+            self.consecutive_failures = 0
+            self.last_success_at = outcome.created_at
+        else:
+            self.consecutive_failures += 1
+            self.last_failure_at = outcome.created_at
+            self.last_error = outcome.error
+        return True
+
+    def skip(self, offset: int) -> None:
+        """Pass over a record that must not count (a duplicate), so that it is never looked at again."""
+        self.applied = max(self.applied, offset)
+
+    def drop_older(self, now_ms: int) -> bool:
+        """Forget buckets that left the window; True when there were any."""
+        first = now_ms // BUCKET_MS - BUCKETS + 1
+        kept = [bucket for bucket in self.buckets if bucket.index >= first]
+        dropped = len(kept) < len(self.buckets)
+        self.buckets = kept
+        return dropped
+
+    def _bucket(self, index: int) -> Bucket:
+        place = bisect_left(self.buckets, index, key=lambda bucket: bucket.index)
+        if place == len(self.buckets) or self.buckets[place].index != index:
+            self.buckets.insert(place, Bucket(index))
+        return self.buckets[place]
+
+
+def _add(bucket: Bucket, outcome: Outcome) -> None:
+    if outcome.result == "Success":
+        bucket.success += 1
+    else:
+        bucket.error += 1
+    bucket.retries += max(len(outcome.attempts) - 1, 0)
+    for attempt in outcome.attempts:
+        class_ = attempt.error or class_of_status(attempt.status or 0)
+        bucket.attempts[class_] = bucket.attempts.get(class_, 0) + 1
+        place = min(bisect_left(LATENCY_BOUNDS_MS, attempt.ms), len(LATENCY_BOUNDS_MS) - 1)
+        bucket.latency[place] = bucket.latency.get(place, 0) + 1
+
+
+def report(hook: Hook, window: Window, now_ms: int) -> Report:
+    """The hook's report at `now_ms`. `window` is not changed: call `drop_older` first to keep it small."""
+    first = now_ms // BUCKET_MS - BUCKETS + 1
+    counted = [bucket for bucket in window.buckets if bucket.index >= first]
+    success = sum(bucket.success for bucket in counted)
+    total = success + sum(bucket.error for bucket in counted)
+    by_class = sum((Counter(bucket.attempts) for bucket in counted), Counter())
+    return Report(
+        hook_id=hook.id,
+        name=hook.name,
+        enabled=hook.enabled,
+        status=status(hook.enabled, success, total),
+        window=Span(from_=first * BUCKET_MS, to=now_ms),
+        request_count=total,
+        success_count=success,
+        success_rate=round(success / total, 4) if total else None,
+        latency_ms=percentiles(sum((Counter(bucket.latency) for bucket in counted), Counter())),
+        attempts=sum(by_class.values()),
+        retries=sum(bucket.retries for bucket in counted),
+        by_class=dict(sorted(by_class.items())),
+        consecutive_failures=window.consecutive_failures,
+        last_success_at=window.last_success_at,
+        last_failure_at=window.last_failure_at,
+        last_error=window.last_error,
+        breaker=None,
+        pending=None,
+        oldest_pending_at=None,
+        updated_at=now_ms,
+        hourly=_hourly(counted, first),
+        state=msgspec.to_builtins(window, str_keys=True),
+    )
+
+
+def window_of(report: Report) -> Window:
+    """The window inside a report; raises msgspec.ValidationError when it is not one."""
+    return msgspec.convert(report.state, Window, strict=False)
+
+
+def status(enabled: bool, success: int, total: int) -> Literal["idle", "ok", "alert", "error", "disabled"]:
+    """One word for a hook: `disabled` when off, `idle` at zero, else by Logto's thresholds."""
+    if not enabled:
+        return "disabled"
+    if total == 0:
+        return "idle"
+    if 100 * success < ERROR_BELOW_PERCENT * total:
+        return "error"
+    return "alert" if 100 * success < ALERT_BELOW_PERCENT * total else "ok"
+
+
+def percentiles(latency: Counter[int]) -> Latency:
+    """p50, p95 and p99 as upper bounds in milliseconds."""
+    total = sum(latency.values())
+    if total == 0:
+        return Latency()
+    places = sorted(latency)
+    running = list(accumulate(latency[place] for place in places))
+    bounds = [LATENCY_BOUNDS_MS[places[bisect_left(running, share * total)]] for share in (0.50, 0.95, 0.99)]
+    return Latency(p50=bounds[0], p95=bounds[1], p99=bounds[2])
+
+
+def _hourly(counted: list[Bucket], first: int) -> list[tuple[int, int]]:
+    hours = [[0, 0] for _ in range(24)]
+    for bucket in counted:
+        hour = min((bucket.index - first) // 12, 23)
+        hours[hour][0] += bucket.success
+        hours[hour][1] += bucket.error
+    return [(success, error) for success, error in hours]

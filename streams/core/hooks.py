@@ -1,0 +1,122 @@
+"""Reading hook records, and the index that says which hooks want an event.
+
+A record that does not validate becomes a dead letter and the hook's previous version stays in force; a null
+deletes (CONTRACT 4). The index is by (tenant, event) with prefixes and `*` expanded when a hook arrives, so
+the cost of a join does not grow with the number of hooks.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from msgspec import Struct
+
+from streams.core import egress, filters, headers
+from streams.core.catalogue import Catalogue
+from streams.core.records import DeadLetter, Hook, Incoming
+
+RECORD_BYTES_MAX = 64 * 1024
+"""A hook record of more is a mistake: its largest parts are 8 KiB of headers and a filter of 100 terms."""
+
+EVENTS_MAX = 100
+"""More names than there are events is a mistake, and every name costs an index entry."""
+
+_decoder = msgspec.json.Decoder(Hook)
+
+
+class Known(Struct, frozen=True):
+    """A hook in force: its record, where that record lies in `hooks.config`, and its compiled filter."""
+
+    hook: Hook
+    version: tuple[int, int]
+    accepts: filters.Predicate
+
+
+class HookRules(Struct, frozen=True):
+    """What a hook is held against: the events there are, and the networks opened by the operator."""
+
+    catalogue: Catalogue
+    allowed: egress.Networks = ()
+
+    def read(self, record: Incoming) -> Known | DeadLetter | None:
+        """The hook in a record of `hooks.config`; None when the record deletes it."""
+        if record.value is None:
+            return None
+        problems = list(self._problems(record.key, record.value))
+        if problems:
+            return DeadLetter(reason="bad-hook", detail="; ".join(problems), original=record)
+        hook = _decoder.decode(record.value)
+        return Known(hook, (record.at.partition, record.at.offset), filters.compile_filter(hook.delivery.filter))
+
+    def problems_with(self, hook: Hook) -> list[str]:
+        """Every rule a decoded hook breaks, one sentence each; empty when it may be written."""
+        problems = [*self._event_problems(hook), *headers.problems_with(hook.config.headers)]
+        verdict = egress.url_verdict(hook.config.url, self.allowed)
+        if not verdict.ok:
+            problems.append(f"config.url ({verdict.reason}): {verdict.sentence}")
+        try:
+            filters.compile_filter(hook.delivery.filter)
+        except filters.BadFilter as error:
+            problems.append(f"delivery.filter: {error}")
+        return problems
+
+    def _problems(self, key: bytes | None, value: bytes) -> Iterator[str]:
+        if len(value) > RECORD_BYTES_MAX:
+            yield f"the record has {len(value)} bytes, {RECORD_BYTES_MAX} are the most"
+            return
+        try:
+            hook = _decoder.decode(value.decode("utf-8"))
+        except (UnicodeDecodeError, RecursionError, msgspec.MsgspecError) as error:
+            yield str(error)
+            return
+        if key != hook.id.encode():
+            yield f"the record's key is {(key or b'')[:40]!r}, its id {hook.id!r}"
+        yield from self.problems_with(hook)
+
+    def _event_problems(self, hook: Hook) -> Iterator[str]:
+        if len(hook.wants) > EVENTS_MAX:
+            yield f"events: more than {EVENTS_MAX} names"
+            return
+        for pattern in hook.wants:
+            problem = self.catalogue.problem_with(pattern)
+            if problem:
+                yield f"events: {problem}"
+
+
+class HookIndex:
+    """The hooks in force, by id and by what they want. Small, mutable, owned by one view."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.by_id: dict[str, Known] = {}
+        self._catalogue = catalogue
+        self._wanting: dict[tuple[str, str], dict[str, Known]] = {}
+
+    def put(self, known: Known) -> None:
+        """Take a hook's new version in place of its old one."""
+        self.remove(known.hook.id)
+        self.by_id[known.hook.id] = known
+        if known.hook.enabled:
+            for event in self._events(known.hook.wants):
+                self._wanting.setdefault((known.hook.tenant_id, event), {})[known.hook.id] = known
+
+    def remove(self, hook_id: str) -> Known | None:
+        """Forget a hook; answers what it was."""
+        old = self.by_id.pop(hook_id, None)
+        if old is not None and old.hook.enabled:
+            for event in self._events(old.hook.wants):
+                self._wanting[old.hook.tenant_id, event].pop(hook_id, None)
+        return old
+
+    def wanting(self, tenant: str, event: str) -> Iterable[Known]:
+        """Enabled hooks of the tenant that named the event, before their filters."""
+        return self._wanting.get((tenant, event), {}).values()
+
+    def _events(self, patterns: list[str]) -> set[str]:
+        return {
+            event
+            for pattern in patterns
+            for event in ([pattern] if pattern in self._catalogue.topics else self._expanded(pattern))
+        }
+
+    def _expanded(self, pattern: str) -> Iterable[str]:
+        prefix = pattern.removesuffix("*")
+        return (event for event in self._catalogue.topics if event.startswith(prefix))

@@ -1,0 +1,68 @@
+"""Delivery jobs as records of `hooks.deliveries`: the value is the exact body, everything else is in headers."""
+
+import hashlib
+
+from streams.core import ids
+from streams.core.bodies import splice
+from streams.core.hooks import Known
+from streams.core.records import Coordinates, DeadLetter, Event, Incoming, Job, Outgoing
+
+TOPIC = "hooks.deliveries"
+
+KEY_BYTES_MAX = 256
+
+REQUIRED = ("delivery-id", "tenant-id", "event", "event-id", "event-at", "source", "hook-version")
+"""Headers every job has; `event-key` and `traceparent` only where the event had them."""
+
+
+def make(event: Event, known: Known) -> Outgoing:
+    """The job that asks for one delivery: the body is frozen here, so every attempt sends the same bytes."""
+    hook_id = known.hook.id
+    headers = [
+        ("delivery-id", ids.delivery_id(event.id, hook_id).encode()),
+        ("tenant-id", event.tenant.encode()),
+        ("event", event.name.encode()),
+        ("event-id", event.id.encode()),
+        ("event-at", str(event.at).encode()),
+        ("source", "/".join(map(str, event.source)).encode()),
+        ("hook-version", "/".join(map(str, known.version)).encode()),
+    ]
+    if event.key is not None:
+        headers.append(("event-key", _short(event.key)))
+    if event.traceparent is not None:
+        headers.append(("traceparent", event.traceparent.encode()))
+    body = splice(event.payload, hook_id)
+    return Outgoing(topic=TOPIC, key=hook_id.encode(), value=body, headers=tuple(headers))
+
+
+def _short(key: bytes) -> bytes:
+    """The event's key, or its digest when it is long: it is only ever compared, and a job must stay small."""
+    return key if len(key) <= KEY_BYTES_MAX else hashlib.sha256(key).digest()
+
+
+def read(record: Incoming) -> Job | DeadLetter:
+    """The job in a record, or a dead letter that says which part of it nobody could read."""
+    texts = {name: (record.header(name) or b"").decode("utf-8", "replace") for name in REQUIRED}
+    missing = [name for name, text in texts.items() if not text]
+    if record.key is None or record.value is None or missing:
+        absent = missing[0] if missing else "key" if record.key is None else "value"
+        return DeadLetter(reason="bad-job", detail=f"{absent} is missing", original=record)
+    try:
+        topic, partition, offset = texts["source"].rsplit("/", 2)
+        version = texts["hook-version"].split("/")
+        return Job(
+            delivery_id=texts["delivery-id"],
+            hook_id=record.key.decode("ascii"),
+            tenant=texts["tenant-id"],
+            event=texts["event"],
+            event_id=texts["event-id"],
+            event_at=int(texts["event-at"]),
+            body=record.value,
+            source=Coordinates(topic, int(partition), int(offset)),
+            hook_version=(int(version[0]), int(version[1])),
+            at=record.at,
+            event_key=record.header("event-key"),
+            traceparent=(record.header("traceparent") or b"").decode("ascii", "replace") or None,
+        )
+    except (ValueError, IndexError) as error:
+        return DeadLetter(reason="bad-job", detail=str(error), original=record)

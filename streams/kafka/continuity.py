@@ -1,0 +1,58 @@
+"""No record may be passed over unseen: offsets must be consecutive per partition since its assignment.
+
+Faust was seen to drop runs of records from its own queues after a restart (research/faust.md finding 13); its
+commits never pass such a gap, so a role that crashes on one loses nothing. A gap without records in it (left
+by a transaction's marker, compaction or retention) is no loss: the broker is asked before anybody crashes.
+"""
+
+from collections.abc import Iterable
+
+from aiokafka import TopicPartition
+
+from streams.core.errors import HooklineError
+from streams.core.records import Incoming
+from streams.kafka import clients, reader
+from streams.settings import Settings
+
+
+class RecordsSkipped(HooklineError):
+    """The supervisor acts: it starts the role again, which then reads from the committed offset. Exit code 1."""
+
+
+class Continuity:
+    """Checks every batch of one consumer group's records before anything is done with them."""
+
+    def __init__(self, settings: Settings, group: str) -> None:
+        self._settings = settings
+        self._group = group
+        self._next: dict[TopicPartition, int] | None = None
+
+    def reset(self) -> None:
+        """Partitions were assigned: delivery starts anew from the committed offsets."""
+        self._next = None
+
+    async def check(self, records: Iterable[Incoming]) -> None:
+        """Raise RecordsSkipped when a record of any partition was passed over. A repeated record is fine."""
+        if self._next is None:
+            self._next = await self.committed()
+        for record in records:
+            partition = TopicPartition(record.at.topic, record.at.partition)
+            expected = self._next.get(partition, 0)
+            if record.at.offset > expected:
+                await self._prove_empty(partition, expected, record.at.offset)
+            self._next[partition] = max(expected, record.at.offset + 1)
+
+    async def committed(self) -> dict[TopicPartition, int]:
+        """Where the group would start: the committed offset of each partition that has one."""
+        async with clients.admin(self._settings) as admin:
+            committed = await admin.list_consumer_group_offsets(self._group)
+        return {partition: at.offset for partition, at in committed.items() if at.offset >= 0}
+
+    async def _prove_empty(self, partition: TopicPartition, start: int, stop: int) -> None:
+        async for record in reader.to_end(self._settings, {partition: start}):
+            if record.at.offset >= stop:
+                return
+            raise RecordsSkipped(
+                f"{partition.topic}/{partition.partition}: offset {record.at.offset} was never delivered to this role, "
+                f"{stop} was; starting again from the committed offset"
+            )

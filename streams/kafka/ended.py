@@ -1,0 +1,66 @@
+"""What already ended: on assignment, the tail of `hooks.log[p]` says which jobs need not be sent again.
+
+Every commit of `hooks.deliveries[p]` carries, as its metadata, the offset in `hooks.log[p]` from which on the
+outcomes of uncommitted jobs lie; so a restart reads back exactly what it needs, by no clock (DESIGN 6).
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Struct
+
+from streams.core.records import Coordinates
+from streams.kafka import clients, reader, topics
+from streams.kafka.clients import TopicPartition
+from streams.settings import Settings
+
+REREAD = 2_000
+"""Outcomes read back per partition beyond what is needed, so that duplicates of jobs long ended are recognised."""
+
+
+class Ended(Struct, frozen=True):
+    """The two fields of an outcome that matter here."""
+
+    id: str
+    job: Coordinates
+
+
+class History(Struct):
+    """What one partition's owner learns at the start; `log_end` is where its own outcomes will lie from on."""
+
+    committed: int = 0
+    by_job_offset: dict[int, int] = msgspec.field(default_factory=dict)
+    ids: list[str] = msgspec.field(default_factory=list)
+    log_end: int = 0
+
+
+_decoder = msgspec.json.Decoder(Ended)
+
+
+async def read(settings: Settings, group: str, numbers: Iterable[int]) -> dict[int, History]:
+    """The histories of the given partitions of `hooks.deliveries`, for a member of `group` that now owns them."""
+    prefix = settings.topic_prefix
+    async with clients.admin(settings) as admin:
+        committed = await admin.list_consumer_group_offsets(group)
+    histories: dict[int, History] = {}
+    starts: dict[TopicPartition, int] = {}
+    for number in numbers:
+        at = committed.get(TopicPartition(prefix + topics.DELIVERIES, number))
+        histories[number] = History(committed=max(at.offset, 0) if at else 0)
+        starts[TopicPartition(prefix + topics.LOG, number)] = max(_floor(at.metadata if at else "") - REREAD, 0)
+    async for record in reader.to_end(settings, starts):
+        history = histories[record.at.partition]
+        history.log_end = record.at.offset + 1
+        try:
+            ended = _decoder.decode(record.value or b"")
+        except msgspec.MsgspecError:
+            continue  # the health role buries it
+        history.ids.append(ended.id)
+        if ended.job.offset >= history.committed:
+            history.by_job_offset[ended.job.offset] = record.at.offset
+    return histories
+
+
+def _floor(metadata: str) -> int:
+    """The log offset that a commit carried; the beginning when an operator's tool has committed without one."""
+    return int(metadata) if metadata.isascii() and metadata.isdigit() else 0

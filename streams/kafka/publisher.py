@@ -1,0 +1,40 @@
+"""Producing what core decided: every record is acknowledged by all replicas before the caller goes on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from streams.core.records import Coordinates, Outgoing
+from streams.kafka import clients
+from streams.settings import Settings
+
+
+class Publisher:
+    """Turns `Outgoing` into records on the cluster. Order within a partition is the order of the calls."""
+
+    def __init__(self, producer: Any, prefix: str) -> None:
+        self._producer = producer
+        self._prefix = prefix
+
+    async def publish(self, records: Iterable[Outgoing]) -> list[Coordinates]:
+        """Send all, wait for all; answers where each lies. Raises KafkaError when any could not be written."""
+        futures = [await self._send(record) for record in records]
+        return [Coordinates(at.topic, at.partition, at.offset) for at in await asyncio.gather(*futures)]
+
+    async def _send(self, record: Outgoing) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = await self._producer.send(
+            self._prefix + record.topic,
+            value=record.value,
+            key=record.key,
+            partition=record.partition,
+            headers=list(record.headers),
+        )
+        return future
+
+
+@asynccontextmanager
+async def publisher(settings: Settings) -> AsyncIterator[Publisher]:
+    """A publisher for the life of the block."""
+    async with clients.producer(settings) as producer:
+        yield Publisher(producer, settings.topic_prefix)

@@ -1,0 +1,94 @@
+"""The router: joins every identity event with the hooks in force and produces one delivery job per match.
+
+Two Faust agents in one app. One takes the identity topics through `core.joining`; the other takes
+`hooks.config`, so that a hook record that does not validate becomes a dead letter exactly once, however many
+processes read that topic into their views.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import faust
+
+from streams.core import catalogue, deadletters, jobs
+from streams.core.hooks import HookRules
+from streams.core.joining import Join
+from streams.core.records import DeadLetter, Incoming, Outgoing
+from streams.kafka import agents, topics
+from streams.kafka.continuity import Continuity
+from streams.kafka.publisher import Publisher
+from streams.settings import Settings
+from streams.telemetry import Metrics, log
+
+NAME = "router"
+
+Clock = Callable[[], int]
+"""Now in Unix milliseconds."""
+
+
+class Router:
+    """The rules of the router with what they need; `take` and `audit` handle batches of its two agents."""
+
+    def __init__(self, join: Join, rules: HookRules, publisher: Publisher, metrics: Metrics, clock: Clock) -> None:
+        self._join = join
+        self._rules = rules
+        self._publisher = publisher
+        self._metrics = metrics
+        self._clock = clock
+
+    async def take(self, records: list[Incoming]) -> None:
+        """Join a batch of identity events; returns when all jobs and dead letters are durable."""
+        out: list[Outgoing] = []
+        for record in records:
+            self._metrics.events.labels(record.at.topic).inc()
+            out += self._joined(record)
+        await self._publish(out)
+
+    async def audit(self, records: list[Incoming]) -> None:
+        """Bury the hook records of a batch that do not validate."""
+        refused = [letter for record in records if isinstance(letter := self._rules.read(record), DeadLetter)]
+        await self._publish([deadletters.bury(letter, self._clock()) for letter in refused])
+
+    def _joined(self, record: Incoming) -> list[Outgoing]:
+        try:
+            return self._join.records(record, self._clock())
+        except Exception as error:  # noqa: BLE001 - a bug of ours met by one record must not stop its partition
+            log("event.join_failed", logging.ERROR, error=error, at="/".join(map(str, record.at)))
+            letter = DeadLetter(reason="internal-error", detail=type(error).__name__, original=record)
+            return [deadletters.bury(letter, self._clock())]
+
+    async def _publish(self, records: list[Outgoing]) -> None:
+        await self._publisher.publish(records)
+        for record in records:
+            if record.topic == jobs.TOPIC:
+                self._metrics.jobs.inc()
+            else:
+                tell_dead_letter(self._metrics, record)
+
+
+def tell_dead_letter(metrics: Metrics, record: Outgoing) -> None:
+    """One log line and one count, both under the record's fixed reason."""
+    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    metrics.dead_letters.labels(headers["reason"]).inc()
+    origin = "/".join(headers[f"source-{part}"] for part in ("topic", "partition", "offset"))
+    log("dead-letter", logging.WARNING, reason=headers["reason"], detail=headers["detail"], source=origin)
+
+
+def build(settings: Settings, router: Router, continuity: Continuity) -> faust.App:
+    """The Faust app around a router."""
+    app = agents.app(settings, NAME)
+    wait_s = settings.router_wait_ms / 1000
+    prefix = settings.topic_prefix
+
+    async def take(records: list[Incoming]) -> None:
+        await continuity.check(records)
+        await router.take(records)
+
+    def listen(names: list[str], handle: Callable[[list[Incoming]], Awaitable[None]]) -> None:
+        agents.consume(app, names, settings.router_batch_max, wait_s, handle)
+
+    listen([prefix + name for name in catalogue.TOPICS], take)
+    listen([prefix + topics.CONFIG], router.audit)
+
+    agents.on_assignment(app, lambda _: continuity.reset())
+    return app

@@ -1,0 +1,92 @@
+"""Every role's view of `hooks.config`: read to the end, then tailed for ever, by a consumer without a group.
+
+It is independent of rebalances and loads 50,000 hooks in about a second. A record that does not validate
+leaves the hook's previous version in force; that it becomes a dead letter is the router's work, since exactly
+one process must write it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from aiokafka.errors import KafkaError
+
+from streams.core.hooks import HookIndex, HookRules, Known
+from streams.core.records import DeadLetter, Incoming
+from streams.kafka import clients, reader, topics
+from streams.settings import Settings
+from streams.telemetry import log
+
+RECONNECT_S = 1.0
+"""Pause after the broker failed a read; aiokafka's own retries come before it."""
+
+
+class HookView:
+    """The hooks in force, as far as `hooks.config` has been read. `ready` is set when it was read to its end.
+
+    `changed` is called with the id of every hook that was put or deleted, in order.
+    """
+
+    def __init__(self, settings: Settings, rules: HookRules, changed: Callable[[str], None] = lambda _: None) -> None:
+        self.hooks = HookIndex(rules.catalogue)
+        self.ready = asyncio.Event()
+        self._settings = settings
+        self._rules = rules
+        self._changed = changed
+        self._positions: dict[int, int] = {}
+        self._moved = asyncio.Condition()
+
+    async def run(self) -> None:
+        """Read and tail until cancelled. Raises TopicsUnfit when the topic does not exist."""
+        found = await reader.partitions(self._settings, [self._settings.topic_prefix + topics.CONFIG])
+        async with clients.consumer(self._settings) as consumer:
+            async for record in reader.read_to_end(consumer, dict.fromkeys(found, -1)):
+                self._apply(record)
+            # Compaction may have removed the last records, so the end is what counts, not the last one seen.
+            self._positions = {at.partition: await consumer.position(at) for at in found}
+            self.ready.set()
+            log("view.ready", hooks=len(self.hooks.by_id))
+            while True:
+                try:
+                    batches = await consumer.getmany(timeout_ms=reader.POLL_MS)
+                except KafkaError as error:
+                    log("view.read_failed", logging.WARNING, reason=repr(error))
+                    await asyncio.sleep(RECONNECT_S)
+                    continue
+                for messages in batches.values():
+                    await self._take(reader.incoming(message) for message in messages)
+
+    async def reached(self, version: tuple[int, int], timeout_s: float) -> bool:
+        """Wait until the record at (partition, offset) was read; False when that took longer than `timeout_s`."""
+        if self._has(version):
+            return True
+        try:
+            async with asyncio.timeout(timeout_s), self._moved:
+                await self._moved.wait_for(lambda: self._has(version))
+        except TimeoutError:
+            return False
+        return True
+
+    def _has(self, version: tuple[int, int]) -> bool:
+        return self._positions.get(version[0], 0) > version[1]
+
+    async def _take(self, records: Iterable[Incoming]) -> None:
+        for record in records:
+            self._apply(record)
+        async with self._moved:
+            self._moved.notify_all()
+
+    def _apply(self, record: Incoming) -> None:
+        known = self._rules.read(record)
+        self._positions[record.at.partition] = record.at.offset + 1
+        if isinstance(known, DeadLetter):
+            log("hook.refused", logging.WARNING, reason=known.reason, detail=known.detail, offset=record.at.offset)
+            return
+        hook_id = known.hook.id if isinstance(known, Known) else (record.key or b"").decode("ascii", "replace")
+        if isinstance(known, Known):
+            self.hooks.put(known)
+        else:
+            self.hooks.remove(hook_id)
+        if self.ready.is_set():
+            log("hook.changed", hook=hook_id, offset=record.at.offset, deleted=known is None)
+        self._changed(hook_id)

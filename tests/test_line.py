@@ -1,0 +1,20 @@
+"""The whole line, end to end: real broker, real processes, real receiver."""
+
+import orjson
+
+from streams.settings import Settings
+from streams.web.receiver import Receiver
+from tests.line import hook, hook_id, line
+
+
+async def test_an_event_reaches_the_hook_that_wants_it_and_ends_in_one_outcome(settings: Settings, tmp_path):
+    event = b'{"event":"User.Created","createdAt":"2026-08-21T08:00:00.000Z","data":{"id":"u1","n":1.0}}'
+    async with Receiver() as receiver, line(settings, tmp_path) as the:
+        await the.put(hook(1, receiver.url))
+        await the.publish("identity.user", event)
+        (request,) = await receiver.arrived(1, within_s=40)
+        assert request.body == event[:-1] + b',"hookId":"' + hook_id(1).encode() + b'"}'
+        (outcome,) = await the.outcomes(1)
+        assert (outcome.status, len(outcome.attempts)) == ("delivered", 1)
+        report = await the.report(hook_id(1), 1)
+        assert (report.request_count, report.success_rate, report.status) == (1, 1.0, "ok")
