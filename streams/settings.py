@@ -20,6 +20,7 @@ from streams.core.errors import InvalidInput
 
 PREFIX = "HOOKLINE_"
 LOCAL_BROKER = "127.0.0.1:19092"
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 SECRETS = frozenset({"sasl_password"})
 
 
@@ -62,7 +63,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 0
     allow_networks: Annotated[
         tuple[str, ...],
-        Meta(description="CIDRs that hooks may reach besides public https; http and any port allowed there."),
+        Meta(
+            description="CIDRs that hooks may reach besides public https; http and any port allowed there. "
+            "Loopback when no brokers are configured."
+        ),
     ] = ()
     extra_events: Annotated[
         dict[str, str],
@@ -194,11 +198,15 @@ def _layers(
     environ: Mapping[str, str], overrides: Mapping[str, Any] | None, problems: list[str]
 ) -> dict[str, dict[str, Any]]:
     """What each source says, in the order in which they win over each other, the strongest last."""
-    return {
+    layers = {
         "file": _from_file(environ.get(PREFIX + "CONFIG"), problems),
         "environment": _from_environment(environ, problems),
         "option": {name: value for name, value in (overrides or {}).items() if value is not None},
     }
+    if any(layer.get("bootstrap_servers") for layer in layers.values()):
+        return layers
+    # The local broker is for trying things out, which needs receivers on this machine.
+    return {"local broker": {"allow_networks": LOOPBACK}} | layers
 
 
 def _from_file(path: str | None, problems: list[str]) -> dict[str, Any]:

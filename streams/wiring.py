@@ -47,22 +47,30 @@ class Ground(Struct):
     view: HookView
     publisher: Publisher
     metrics: Metrics
+    assigned: asyncio.Event
+    reading: asyncio.Task[None]
+
+    def ready(self) -> None:
+        """Partitions were assigned; the role is at work from now on."""
+        if not self.assigned.is_set():
+            self.assigned.set()
+            log("role.ready", hooks=len(self.view.hooks.by_id), topic_prefix=self.settings.topic_prefix)
 
 
 @asynccontextmanager
 async def ground(settings: Settings, changed: Callable[[str], None] = lambda _: None) -> AsyncIterator[Ground]:
     """The ground for the life of the block. Raises TopicsUnfit before anything is started."""
     await admin.check(settings)
-    rules, metrics = hook_rules(settings), Metrics()
+    rules, metrics, assigned = hook_rules(settings), Metrics(), asyncio.Event()
     view = HookView(settings, rules, changed)
     if settings.allow_networks:
         log("networks.allowed", networks=list(settings.allow_networks))
     metrics.hooks.set_function(lambda: len(view.hooks.by_id))
-    async with publisher(settings) as out, status.serve(settings.metrics_port, metrics.registry, view.ready.is_set):
+    async with publisher(settings) as out, status.serve(settings.metrics_port, metrics.registry, assigned.is_set):
         reading = asyncio.create_task(view.run())
         try:
             await _first(view.ready.wait(), reading)
-            yield Ground(settings, rules, view, out, metrics)
+            yield Ground(settings, rules, view, out, metrics, assigned, reading)
         finally:
             reading.cancel()
             await asyncio.wait([reading])
@@ -75,8 +83,9 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
         cluster = await admin.cluster_id(settings)
         join = Join(base.rules.catalogue, cluster, topics, base.view.hooks)
         role = router.Router(join, base.rules, base.publisher, base.metrics, now_ms)
-        app = router.build(settings, role, Continuity(settings, agents.group(settings, router.NAME)))
-        await _play(agents.play(app, stop), stop, base)
+        continuity = Continuity(settings, agents.group(settings, router.NAME))
+        app = router.build(settings, role, continuity, base.ready)
+        await _play(agents.play(app, stop), stop, base.reading)
 
 
 async def run_health(settings: Settings, stop: asyncio.Event) -> None:
@@ -84,8 +93,8 @@ async def run_health(settings: Settings, stop: asyncio.Event) -> None:
     changed: set[str] = set()
     async with ground(settings, changed.add) as base:
         role = health.Health(settings, base.publisher, base.metrics, now_ms, changed)
-        app = health.build(settings, role, base.view)
-        await _play(agents.play(app, stop), stop, base, role.pulse(base.view))
+        app = health.build(settings, role, base.view, base.ready)
+        await _play(agents.play(app, stop), stop, base.reading, role.pulse(base.view))
 
 
 async def run_sender(settings: Settings, stop: asyncio.Event) -> None:
@@ -106,7 +115,7 @@ async def run_sender(settings: Settings, stop: asyncio.Event) -> None:
         post = Attempting(transport, now_ms, version("hookline"))
         delivering = Delivering(settings, base.view, post, base.publisher, base.metrics, now_ms)
         role = sender.Sender(settings, consumer, group, delivering, base.metrics)
-        await _play(role.run(stop), stop, base)
+        await _play(role.run(stop, base.ready), stop, base.reading)
 
 
 ROLES: dict[str, Callable[[Settings, asyncio.Event], Awaitable[None]]] = {
@@ -116,18 +125,15 @@ ROLES: dict[str, Callable[[Settings, asyncio.Event], Awaitable[None]]] = {
 }
 
 
-async def _play(role: Awaitable[None], stop: asyncio.Event, base: Ground, *beside: Awaitable[None]) -> None:
-    """Run a role with its background work; whatever of these fails first ends all of them."""
-    log("role.ready", hooks=len(base.view.hooks.by_id), topic_prefix=base.settings.topic_prefix)
+async def _play(role: Awaitable[None], stop: asyncio.Event, *beside: Awaitable[None]) -> None:
+    """Run a role until it returns. When what goes on beside it fails, the role is stopped and the failure raised."""
     background = [asyncio.ensure_future(work) for work in beside]
     try:
         await _first(role, *background)
     finally:
-        stop.set()
         for task in background:
             task.cancel()
-        if background:
-            await asyncio.wait(background)
+        await asyncio.wait(background)
     log("role.stopped")
 
 

@@ -48,6 +48,12 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
+def jars() -> Path:
+    """Where the jars of the local broker are, or will be: kept from run to run."""
+    return JARS
+
+
+@pytest.fixture(scope="session")
 def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of this run's broker."""
     # A runner of its own, which leaves the event loops of the asynchronous tests alone.

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import orjson
 
 from streams.core.records import Outcome, Outgoing, Report
 from streams.kafka import admin, reader, topics
+from streams.kafka.broker import die_with
 from streams.kafka.clients import TopicPartition
 from streams.kafka.publisher import Publisher, publisher
 from streams.settings import Settings
@@ -57,7 +59,11 @@ class Role:
         """Start, or start again after a kill."""
         with self.log.open("ab") as out:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "streams", "run", self.name, env=self._environ, stdout=out, stderr=out
+                *(sys.executable, "-m", "streams", "run", self.name),
+                env=self._environ,
+                stdout=out,
+                stderr=out,
+                preexec_fn=partial(die_with, os.getpid(), signal.SIGKILL),
             )
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
@@ -136,6 +142,12 @@ class Line:
                     break
         return letters
 
+    async def settled(self, hook: str, requests: int) -> Report:
+        """The hook's report once it counts `requests`; fails when it ever counts more, or is not renewed by then."""
+        report = await self.report(hook, requests)
+        assert report.request_count == requests, f"{report.request_count} counted, {requests} expected"
+        return report
+
     async def report(self, hook: str, requests: int, within_s: float = 30) -> Report:
         """The first report of a hook that counts so many requests, or more."""
         name = self.settings.topic_prefix + topics.HEALTH
@@ -163,8 +175,7 @@ async def line(settings: Settings, directory: Path, names: tuple[str, ...] = ROL
                 print(f"--- {role.name}\n{role.tail()}")
             raise
         finally:
-            for role in roles.values():
-                await role.stop()
+            await asyncio.gather(*(role.stop() for role in roles.values()))
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.cli import schema, schema_asyncapi, schema_check, schema_documents, schema_examples
@@ -35,9 +35,11 @@ scalars = st.one_of(
     st.floats(-1e6, 1e6).filter(lambda number: not number.is_integer()),
     st.sampled_from(["", "default", "both", "Success", "0" * 21, "0" * 21 + "\n", "a" * 32, "a" * 65, "x" * 1025, "é"]),
 )
+names = ["", "event", "id", "limit", "periodMs", "scheduleSeconds", "on", "class", "é"]
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(names), inner, max_size=3)
 )
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def paths(node: Json, path: tuple[Json, ...] = ()) -> list[tuple[Json, ...]]:
@@ -132,12 +134,14 @@ def test_every_event_of_the_catalogue_has_an_example_in_its_place() -> None:
     assert [example["event"] for example in DOCUMENTS["identity-event"]["examples"]] == list(EVENTS)
 
 
+@unhurried
 @given(st.sampled_from(list(EVENTS)), st.integers(0, 2**32))
 def test_every_sample_is_valid(event: str, seed: int) -> None:
     VALIDATORS["identity-event"].validate(sample(event, now_ms=1_790_000_000_000, seed=seed))
 
 
 @pytest.mark.parametrize("name", TYPES)
+@unhurried
 @given(data=st.data())
 def test_type_and_schema_agree_about_any_record(name: str, data: st.DataObject) -> None:
     record = data.draw(nearly(name))
@@ -149,6 +153,7 @@ def test_type_and_schema_agree_about_any_record(name: str, data: st.DataObject) 
     assert VALIDATORS[name].is_valid(record) is accepted
 
 
+@unhurried
 @given(nearly("identity-event"))
 def test_router_and_schema_agree_about_any_event(record: Json) -> None:
     verdict = schema_check.verdict("identity-event", msgspec.json.encode(record), Settings())

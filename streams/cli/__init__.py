@@ -5,6 +5,7 @@ JSON goes to stdout, words for people to stderr. Exit codes: 0 ok, 1 failed, 2 u
 """
 
 import importlib
+import logging
 import os
 import sys
 from typing import Any
@@ -76,6 +77,7 @@ def cli(
 
 def main() -> None:
     """Run the command; an error that Hookline raised on purpose is one sentence and its exit code."""
+    logging.getLogger().addHandler(logging.NullHandler())  # what libraries think is for the roles' logs
     try:
         cli()
     except HooklineError as error:

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import signal
+import sys
 
 import click
 import uvloop
@@ -27,10 +29,15 @@ def command(role: str) -> None:
     """
     settings = output.settings()
     telemetry.configure(role, settings.log_level)
-    uvloop.run(_play(role, settings))
+    code = uvloop.run(_play(role, settings))
+    sys.stdout.flush()
+    if code:
+        # Not `sys.exit`: a crashed Faust app may leave its consumer's thread behind, which would keep this process.
+        os._exit(code)
 
 
-async def _play(role: str, settings: Settings) -> None:
+async def _play(role: str, settings: Settings) -> int:
+    """The exit code: 0 when told to stop, else that of the error."""
     from streams import wiring  # here, because it imports everything and `--help` should not
 
     stop = asyncio.Event()
@@ -40,7 +47,8 @@ async def _play(role: str, settings: Settings) -> None:
         await wiring.ROLES[role](settings, stop)
     except HooklineError as error:
         telemetry.log("role.failed", logging.ERROR, reason=str(error))
-        raise
-    except Exception as error:
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the outermost place: whatever it was is logged and ends the process
         telemetry.log("role.failed", logging.ERROR, error=error)
-        raise SystemExit(1) from error
+        return 1
+    return 0

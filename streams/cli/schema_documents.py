@@ -52,44 +52,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 def entries() -> dict[str, Entry]:
     """Everything published that has a type, by name; `identity-event` has none and is described apart."""
-    return {
-        "hook": Entry(
-            type=records.Hook,
-            title="Hook",
-            what="Value of `hooks.config`, whose key is the hook's id. A null value deletes the hook.",
-            examples=[examples.HOOK, examples.CHOOSY_HOOK],
-        ),
-        "job": Entry(
-            type=JobHeaders,
-            title="Delivery job",
-            what="Headers of `hooks.deliveries`, as text. The value is the exact request body, the key the hook's id.",
-            examples=[examples.job_headers()],
-        ),
-        "request-body": Entry(
-            type=RequestBody,
-            title="Request body",
-            what="What a receiver gets by POST, and the value of `hooks.deliveries`: the same bytes on every attempt.",
-            examples=[examples.request()[1]],
-        ),
-        "outcome": Entry(
-            type=records.Outcome,
-            title="Outcome",
-            what="Value of `hooks.log`, whose key is the hook's id: the end of a job, one however many attempts.",
-            examples=examples.outcomes(),
-        ),
-        "report": Entry(
-            type=records.Report,
-            title="Health report",
-            what="Value of `hooks.health`, whose key is the hook's id: the last 24 hours. Null when the hook is gone.",
-            examples=[examples.report()],
-        ),
-        "dead-letter": Entry(
-            type=DeadLetterHeaders,
-            title="Dead letter",
-            what="Headers of `hooks.dead-letters`, as text, after the original's own; key and value go on unchanged.",
-            examples=[examples.dead_letter_headers()],
-        ),
-    }
+    return _values() | _headers()
 
 
 def documents() -> dict[str, Schema]:
@@ -125,6 +88,52 @@ def components(types: list[type[Struct]], place: str) -> Schema:
 def builtins(example: Any) -> Any:
     """An example as JSON has it."""
     return msgspec.json.decode(msgspec.json.encode(example))
+
+
+def _values() -> dict[str, Entry]:
+    return {
+        "hook": Entry(
+            type=records.Hook,
+            title="Hook",
+            what="Value of `hooks.config`, whose key is the hook's id. A null value deletes the hook.",
+            examples=[examples.HOOK, examples.CHOOSY_HOOK],
+        ),
+        "outcome": Entry(
+            type=records.Outcome,
+            title="Outcome",
+            what="Value of `hooks.log`, whose key is the hook's id: the end of a job, one however many attempts.",
+            examples=examples.outcomes(),
+        ),
+        "report": Entry(
+            type=records.Report,
+            title="Health report",
+            what="Value of `hooks.health`, whose key is the hook's id: the last 24 hours. Null when the hook is gone.",
+            examples=[examples.report()],
+        ),
+        "request-body": Entry(
+            type=RequestBody,
+            title="Request body",
+            what="What a receiver gets by POST, and the value of `hooks.deliveries`: the same bytes on every attempt.",
+            examples=[examples.request()[1]],
+        ),
+    }
+
+
+def _headers() -> dict[str, Entry]:
+    return {
+        "job": Entry(
+            type=JobHeaders,
+            title="Delivery job",
+            what="Headers of `hooks.deliveries`, as text. The value is the exact request body, the key the hook's id.",
+            examples=[examples.job_headers()],
+        ),
+        "dead-letter": Entry(
+            type=DeadLetterHeaders,
+            title="Dead letter",
+            what="Headers of `hooks.dead-letters`, as text, after the original's own; key and value go on unchanged.",
+            examples=[examples.dead_letter_headers()],
+        ),
+    }
 
 
 def _document(name: str, entry: Entry) -> Schema:

@@ -81,6 +81,8 @@ def _tell_reasons(found: Sequence[Difference]) -> None:
 def _ask(found: Sequence[Difference]) -> None:
     for difference in found:
         tell(difference.sentence)
-    if not click.confirm("Mend what can be mended?", err=True):
+    # Not click.confirm, which prints a blank to stdout.
+    click.echo("Mend what can be mended? [y/N] ", nl=False, err=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         tell("nothing was changed")
         sys.exit(1)

@@ -55,7 +55,9 @@ class Catalogue:
 
     def __init__(self, extra: Mapping[str, str] | None = None) -> None:
         self.topics: dict[str, str] = EVENTS | dict(extra or {})
-        self._spellings = {_folded(cloudevents_type(name)): name for name in self.topics}
+        self._spellings: dict[str, str] = {}
+        for name in self.topics:  # an event of the operator's never takes over the spelling of one of Logto's
+            self._spellings.setdefault(_folded(cloudevents_type(name)), name)
 
     def topic_of(self, event: str) -> str | None:
         """The topic an event belongs to, None when there is no such event."""

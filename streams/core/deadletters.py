@@ -7,8 +7,10 @@ TOPIC = "hooks.dead-letters"
 VALUE_BYTES_MAX = 2 * 1024 * 1024
 """What is kept of an original: all of any record the topics accept; a larger one (it came compressed) is cut."""
 
-REST_BYTES_MAX = 256 * 1024
 KEY_BYTES_MAX = 64 * 1024
+"""What is kept of an original key."""
+
+REST_BYTES_MAX = 256 * 1024
 """Original headers are left out when key and headers weigh more than this; the origin says where to read them."""
 
 DETAIL_CHARACTERS_MAX = 500
@@ -19,9 +21,10 @@ def bury(letter: DeadLetter, now_ms: int) -> Outgoing:
 
     Ours come last, and Kafka's convention is that the last header of a name counts.
     """
-    original, value = letter.original, letter.original.value
+    original, rest = letter.original, _weight(letter.original)
+    key, value = original.key or b"", original.value or b""
     headers = [
-        *(original.headers if _weight(original) <= REST_BYTES_MAX else ()),
+        *(original.headers if rest <= REST_BYTES_MAX else ()),
         ("reason", letter.reason.encode()),
         ("detail", letter.detail[:DETAIL_CHARACTERS_MAX].encode("utf-8", "replace")),
         ("source-topic", original.at.topic.encode()),
@@ -29,12 +32,12 @@ def bury(letter: DeadLetter, now_ms: int) -> Outgoing:
         ("source-offset", str(original.at.offset).encode()),
         ("failed-at", str(now_ms).encode()),
     ]
-    if len(value or b"") > VALUE_BYTES_MAX or _weight(original) > REST_BYTES_MAX:
-        headers.append(("truncated-from", str(len(value or b"") + _weight(original)).encode()))
+    if len(value) > VALUE_BYTES_MAX or rest > REST_BYTES_MAX or len(key) > KEY_BYTES_MAX:
+        headers.append(("truncated-from", str(len(value) + rest).encode()))
     return Outgoing(
         topic=TOPIC,
-        key=original.key and original.key[:KEY_BYTES_MAX],
-        value=value and value[:VALUE_BYTES_MAX],
+        key=original.key and key[:KEY_BYTES_MAX],
+        value=original.value and value[:VALUE_BYTES_MAX],
         headers=tuple(headers),
     )
 

@@ -22,14 +22,26 @@ HOOK_ID_MEMBER_BYTES = len(b',"hookId":"012345678901234567890"')
 
 CLOUDEVENTS_JSON = b"application/cloudevents"
 
+NESTING_MAX = 500
+"""Levels of objects and arrays. msgspec stops where Python's stack ends, about twice as deep and at a place that
+depends on the caller; a limit of our own gives a record the same answer in every process."""
+
+TOO_DEEP = f"nested deeper than {NESTING_MAX} levels"
+
+LAST_MS = 253_402_300_799_999
+"""The end of the year 9999. A record's timestamp is whatever its producer wrote."""
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _SPACE = b" \t\r\n"
+_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class _Envelope(Struct):
     """The members of a payload that decide anything; all others are passed over unread."""
 
-    event: object | UnsetType = UNSET
-    hookId: object | UnsetType = UNSET  # noqa: N815 - the name on the wire
+    event: Raw | UnsetType = UNSET
+    hookId: Raw | UnsetType = UNSET  # noqa: N815 - the name on the wire
     createdAt: Raw | UnsetType = UNSET  # noqa: N815 - the name on the wire
 
 
@@ -62,6 +74,7 @@ class _Text(Struct, frozen=True):
 
 _envelope = msgspec.json.Decoder(_Envelope)
 _cloudevent = msgspec.json.Decoder(_CloudEvent)
+_string = msgspec.json.Decoder(str)
 
 
 def read(record: Incoming, catalogue: Catalogue, cluster: str, topics: Mapping[str, str]) -> Event | DeadLetter:
@@ -69,12 +82,13 @@ def read(record: Incoming, catalogue: Catalogue, cluster: str, topics: Mapping[s
 
     `topics` maps a topic's name on the cluster to its name in the catalogue (they differ by the prefix).
     """
+    at = min(max(record.timestamp, 0), LAST_MS)
     try:
         text = _text(record, catalogue)
-        payload = _trimmed(text.payload)
+        payload = text.payload.strip(_SPACE)
         envelope = _decoded(payload)
         name = _name(envelope, text, catalogue, topics[record.at.topic])
-        payload = _completed(payload, envelope, name, text.time or _iso(record.timestamp))
+        payload = _completed(payload, envelope, name, text.time or _iso(at))
         _require_room(payload)
     except _Refused as refused:
         return DeadLetter(reason=refused.reason, detail=refused.detail, original=record)
@@ -83,7 +97,7 @@ def read(record: Incoming, catalogue: Catalogue, cluster: str, topics: Mapping[s
         id=ids.event_id(text.id, cluster, Coordinates(topics[record.at.topic], *record.at[1:])),
         tenant=_ascii(record.header("tenant-id")) or DEFAULT_TENANT,
         payload=payload,
-        at=max(record.timestamp, 0),
+        at=at,
         source=record.at,
         key=record.key,
         traceparent=_ascii(record.header("traceparent")),
@@ -98,7 +112,7 @@ def _text(record: Incoming, catalogue: Catalogue) -> _Text:
         raise _Refused("too-large", f"the value has {len(value)} bytes, {BODY_BYTES_MAX} are the most")
     content_type = (record.header("content-type") or b"").lower()
     if content_type.startswith(CLOUDEVENTS_JSON):
-        return _structured(value, catalogue)
+        return _structured(record, value, catalogue)
     if record.header("ce_specversion") is not None:
         return _binary(record, value, catalogue)
     return _Text(payload=value, id=record.header("event-id") or record.header("ce_id"))
@@ -119,7 +133,7 @@ def _binary(record: Incoming, value: bytes, catalogue: Catalogue) -> _Text:
     )
 
 
-def _structured(value: bytes, catalogue: Catalogue) -> _Text:
+def _structured(record: Incoming, value: bytes, catalogue: Catalogue) -> _Text:
     """CloudEvents Kafka binding 3.3: the value is the envelope, its `data` the payload."""
     try:
         _require_utf8(value)
@@ -132,7 +146,8 @@ def _structured(value: bytes, catalogue: Catalogue) -> _Text:
     if envelope.datacontenttype and "json" not in envelope.datacontenttype.lower():
         raise _Refused("bad-cloudevent", "datacontenttype must be JSON")
     name = _typed(envelope.type, catalogue)
-    return _Text(payload=bytes(envelope.data), name=name, id=envelope.id.encode(), time=envelope.time)
+    given = record.header("event-id") or envelope.id.encode()
+    return _Text(payload=bytes(envelope.data), name=name, id=given, time=envelope.time)
 
 
 def _require_version(version: str | None) -> None:
@@ -147,10 +162,6 @@ def _typed(type_: str, catalogue: Catalogue) -> str:
     return name
 
 
-def _trimmed(payload: bytes) -> bytes:
-    return payload.strip(_SPACE)
-
-
 def _require_utf8(payload: bytes) -> None:
     """msgspec does not look into the strings it passes over; a receiver's JSON parser would."""
     try:
@@ -162,22 +173,33 @@ def _require_utf8(payload: bytes) -> None:
 def _decoded(payload: bytes) -> _Envelope:
     _require_utf8(payload)
     try:
-        return _envelope.decode(payload)
+        envelope = _envelope.decode(payload)
     except msgspec.ValidationError:
         raise _Refused("not-an-object", "the value is JSON, but not an object") from None
     except msgspec.DecodeError as error:
         raise _Refused("not-json", str(error)) from None
     except RecursionError:
-        raise _Refused("not-json", "nested too deeply") from None
+        raise _Refused("not-json", TOO_DEEP) from None
+    if payload.count(b"{") + payload.count(b"[") > NESTING_MAX and _is_too_deep(payload):
+        raise _Refused("not-json", TOO_DEEP)
+    return envelope
+
+
+def _is_too_deep(payload: bytes) -> bool:
+    """Whether valid JSON nests deeper than NESTING_MAX: take strings away, then one level of brackets at a time."""
+    without_escapes = payload.replace(rb"\\", b"").replace(rb"\"", b"")
+    outside_strings = b"".join(without_escapes.split(b'"')[::2])
+    brackets = outside_strings.translate(_SQUARE, _NO_BRACKETS)
+    for _ in range(NESTING_MAX):
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
 
 
 def _name(envelope: _Envelope, text: _Text, catalogue: Catalogue, topic: str) -> str:
     """The event's name: as the payload says, or as CloudEvents says; refused when they differ."""
-    stated = text.name if envelope.event is UNSET else envelope.event
+    stated = text.name if envelope.event is UNSET else _stated(envelope.event)
     if stated is None:
         raise _Refused("missing-event", "the object has no member `event`")
-    if not isinstance(stated, str):
-        raise _Refused("missing-event", "`event` is not a string")
     if text.name is not None and stated != text.name:
         raise _Refused("bad-cloudevent", f"type says {text.name}, `event` says {stated[:80]!r}")
     if envelope.hookId is not UNSET:
@@ -188,6 +210,13 @@ def _name(envelope: _Envelope, text: _Text, catalogue: Catalogue, topic: str) ->
     if home != topic:
         raise _Refused("wrong-topic", f"{stated} belongs to {home}")
     return stated
+
+
+def _stated(event: Raw) -> str:
+    try:
+        return _string.decode(event)
+    except msgspec.MsgspecError:
+        raise _Refused("missing-event", "`event` is not a string") from None
 
 
 def _completed(payload: bytes, envelope: _Envelope, name: str, time: str) -> bytes:
@@ -205,9 +234,9 @@ def _require_room(payload: bytes) -> None:
         raise _Refused("too-large", f"the request body would have more than {BODY_BYTES_MAX} bytes")
 
 
-def _iso(timestamp_ms: int) -> str:
+def _iso(at_ms: int) -> str:
     """Logto's form: ISO 8601 with milliseconds and Z. Kafka's -1 (no timestamp) counts as the epoch."""
-    moment = datetime.datetime.fromtimestamp(max(timestamp_ms, 0) / 1000, datetime.UTC)
+    moment = _EPOCH + datetime.timedelta(milliseconds=at_ms)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -12,7 +12,10 @@ Predicate = Callable[[Any], bool]
 
 DEPTH_MAX = 8
 TERMS_MAX = 100
-"""Most operators in one filter, so that one hook cannot make every join slow."""
+"""Most objects, lists and values in one filter, so that one hook cannot make every join slow."""
+
+NESTING_MAX = 3 * DEPTH_MAX
+"""Room for DEPTH_MAX combinators, each a list and an object, around an operand of that depth again."""
 
 _MISSING = object()
 
@@ -29,7 +32,7 @@ def compile_filter(filter_: Any) -> Predicate:
 
 
 def _terms(node: Any, depth: int) -> int:
-    if depth > 2 * DEPTH_MAX:
+    if depth > NESTING_MAX:
         raise BadFilter(f"deeper than {DEPTH_MAX}")
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     return 1 + sum(_terms(child, depth + 1) for child in children)
@@ -88,8 +91,16 @@ def _at(event: Any, path: list[str]) -> Any:
 
 
 def _equal(found: Any, operand: Any) -> bool:
-    """JSON equality: true is not 1."""
-    return found is not _MISSING and isinstance(found, bool) == isinstance(operand, bool) and bool(found == operand)
+    """JSON equality, at every depth: true is not 1, and 1 is 1.0."""
+    if isinstance(operand, dict):
+        return (
+            isinstance(found, dict)
+            and found.keys() == operand.keys()
+            and all(_equal(found[name], item) for name, item in operand.items())
+        )
+    if isinstance(operand, list):
+        return isinstance(found, list) and len(found) == len(operand) and all(map(_equal, found, operand))
+    return isinstance(found, bool) == isinstance(operand, bool) and bool(found == operand)
 
 
 def _member_of(operand: Any, where: str) -> Predicate:

@@ -1,6 +1,7 @@
 """Delivery jobs as records of `hooks.deliveries`: the value is the exact body, everything else is in headers."""
 
 import hashlib
+import re
 
 from streams.core import ids
 from streams.core.bodies import splice
@@ -13,6 +14,14 @@ KEY_BYTES_MAX = 256
 
 REQUIRED = ("delivery-id", "tenant-id", "event", "event-id", "event-at", "source", "hook-version")
 """Headers every job has; `event-key` and `traceparent` only where the event had them."""
+
+FORMS = {
+    "key": "[!-~]*",
+    "event-at": "[0-9]{1,15}",
+    "source": "[^/]+/[0-9]{1,10}/[0-9]{1,19}",
+    "hook-version": "[0-9]{1,10}/[0-9]{1,19}",
+}
+"""How the record's key (ASCII, a hook's id) and the headers with numbers in them are written."""
 
 
 def make(event: Event, known: Known) -> Outgoing:
@@ -47,22 +56,23 @@ def read(record: Incoming) -> Job | DeadLetter:
     if record.key is None or record.value is None or missing:
         absent = missing[0] if missing else "key" if record.key is None else "value"
         return DeadLetter(reason="bad-job", detail=f"{absent} is missing", original=record)
-    try:
-        topic, partition, offset = texts["source"].rsplit("/", 2)
-        version = texts["hook-version"].split("/")
-        return Job(
-            delivery_id=texts["delivery-id"],
-            hook_id=record.key.decode("ascii"),
-            tenant=texts["tenant-id"],
-            event=texts["event"],
-            event_id=texts["event-id"],
-            event_at=int(texts["event-at"]),
-            body=record.value,
-            source=Coordinates(topic, int(partition), int(offset)),
-            hook_version=(int(version[0]), int(version[1])),
-            at=record.at,
-            event_key=record.header("event-key"),
-            traceparent=(record.header("traceparent") or b"").decode("ascii", "replace") or None,
-        )
-    except (ValueError, IndexError) as error:
-        return DeadLetter(reason="bad-job", detail=str(error), original=record)
+    hook_id = record.key.decode("ascii", "replace")
+    garbled = [name for name, form in FORMS.items() if not re.fullmatch(form, texts.get(name, hook_id))]
+    if garbled:
+        return DeadLetter(reason="bad-job", detail=f"{garbled[0]} does not look like one", original=record)
+    topic, partition, offset = texts["source"].rsplit("/", 2)
+    version = texts["hook-version"].split("/")
+    return Job(
+        delivery_id=texts["delivery-id"],
+        hook_id=hook_id,
+        tenant=texts["tenant-id"],
+        event=texts["event"],
+        event_id=texts["event-id"],
+        event_at=int(texts["event-at"]),
+        body=record.value,
+        source=Coordinates(topic, int(partition), int(offset)),
+        hook_version=(int(version[0]), int(version[1])),
+        at=record.at,
+        event_key=record.header("event-key"),
+        traceparent=(record.header("traceparent") or b"").decode("ascii", "replace") or None,
+    )

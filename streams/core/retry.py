@@ -64,7 +64,7 @@ def retry_after_s(value: str | None, now_ms: int) -> float:
         return 0.0
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text[:12]), RETRY_AFTER_MAX_S)
+        return min(float(text), RETRY_AFTER_MAX_S)
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -18,6 +18,9 @@ from streams.kafka.clients import TopicPartition
 from streams.settings import Settings
 from streams.telemetry import log
 
+STOP_S = 8.0
+"""An app that crashed in the middle of a rebalance waits for ever in its own stop; a batch takes far less."""
+
 Handler = Callable[[list[Incoming]], Awaitable[None]]
 
 
@@ -67,6 +70,7 @@ def on_assignment(app: faust.App, changed: Callable[[set[TopicPartition]], None]
     """Call `changed` with the partitions this process owns, at every rebalance; with none when they are revoked."""
 
     async def assigned(_app: Any, assigned: set[TopicPartition], **_: Any) -> None:
+        log("partitions.assigned", count=len(assigned))
         changed(assigned)
 
     async def revoked(_app: Any, _revoked: set[TopicPartition], **_: Any) -> None:
@@ -80,12 +84,13 @@ def on_assignment(app: faust.App, changed: Callable[[set[TopicPartition]], None]
 async def play(app: faust.App, stop: asyncio.Event) -> None:
     """Run the app until `stop` is set; raises what crashed it."""
     await app.start()
+    await app.wait(stop.wait())
+    reason = app.crash_reason if app.crashed else None
     try:
-        await app.wait(stop.wait())
-    finally:
-        reason = app.crash_reason
-        await app.stop()
-    if app.crashed and reason is not None:
+        await asyncio.wait_for(app.stop(), STOP_S)
+    except TimeoutError:
+        log("role.stop_timed_out", logging.ERROR, seconds=STOP_S)
+    if reason is not None:
         raise reason
 
 

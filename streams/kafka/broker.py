@@ -36,6 +36,7 @@ JVM = (
     "-XX:+ExitOnOutOfMemoryError",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
 )
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -148,7 +149,7 @@ class LocalBroker:
                 stderr=subprocess.STDOUT,
                 # Ctrl-C goes to a terminal's whole process group: the roles must drain before their broker ends.
                 start_new_session=True,
-                preexec_fn=partial(_die_with, os.getpid()),
+                preexec_fn=partial(die_with, os.getpid(), signal.SIGKILL),
             )
         running = Running(bootstrap=self.bootstrap, port=self.port, pid=self.pid, cluster_id=self.cluster_id)
         broker_files.leave_note(self.directory, running)
@@ -186,12 +187,12 @@ class LocalBroker:
         return broker_failures.from_log(broker_files.log(self.directory), self.directory, self.bootstrap)
 
 
-def _die_with(parent: int) -> None:
-    """In the child, before Java: be killed when the parent dies, however it dies.
+def die_with(parent: int, number: signal.Signals) -> None:
+    """In a child, before its program: have the kernel send it that signal when the parent dies, however it dies.
 
-    The kernel does it, so that it works after a SIGKILL of the parent, when no code of ours runs, and needs no process
-    between the two. SIGKILL, for a JVM that hangs would survive less, and Kafka recovers from it.
+    It works after a SIGKILL of the parent, when no code of ours runs, and needs no process between the two. The broker
+    gets SIGKILL, for a JVM that hangs would survive less, and Kafka recovers from it.
     """
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:  # it died before the line above
         os._exit(1)

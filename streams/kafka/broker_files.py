@@ -38,6 +38,9 @@ transaction.state.log.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
+# After a kill the controller waits for the former life's session to end before it lets the broker in; 9 s otherwise.
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 # For a laptop: first group member served at once, few threads, 2 MiB to compact with, often.
 group.initial.rebalance.delay.ms=0
 num.network.threads=2

@@ -5,6 +5,7 @@ A download is made beside its place and renamed into it, so what is there is who
 
 import asyncio
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -97,9 +98,9 @@ def _settle(part: Path, jars: Path) -> None:
 def _reason(output: str, into: Path) -> str:
     if "No space left on device" in output or shutil.disk_usage(into).free < broker_failures.FULL:
         return f"the disk is full: free 100 MB for {into.parent} and for Maven's own store, then run the command again"
-    errors = [line.removeprefix("[ERROR]").strip() for line in output.splitlines() if line.startswith("[ERROR]")]
-    said = (errors or output.splitlines() or ["nothing"])[0]
-    return f"the broker's jars could not be fetched: check the network or Maven's settings, then try again: {said}"
+    errors = re.findall(r"\[ERROR\] (\S.*?)(?: -> \[Help \d+\])?$", output, re.MULTILINE)
+    said = (errors or output.split("\n"))[0]
+    return f"the broker's jars could not be fetched: check the network and Maven's settings, then try again: {said}"
 
 
 def find_java() -> str:

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from streams.core.errors import BrokerUnreachable
+from streams.core.errors import BrokerUnreachable, InvalidInput
 from streams.kafka.topics import DEAD_LETTER_BYTES_MAX
 from streams.settings import Settings
 
@@ -39,9 +39,12 @@ def connection(settings: Settings) -> dict[str, Any]:
 
 def ssl_context(settings: Settings) -> ssl.SSLContext:
     """The TLS context for Kafka: the system's authorities or the configured bundle, a client certificate if any."""
-    context = ssl.create_default_context(cafile=settings.ssl_cafile or None)
-    if settings.ssl_certfile:
-        context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile or None)
+    try:
+        context = ssl.create_default_context(cafile=settings.ssl_cafile or None)
+        if settings.ssl_certfile:
+            context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile or None)
+    except OSError as error:  # ssl.SSLError is one
+        raise InvalidInput(f"cannot read the certificates of HOOKLINE_SSL_*FILE: {error}") from error
     return context
 
 

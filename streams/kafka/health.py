@@ -183,8 +183,8 @@ def partition_of(hook_id: str, count: int) -> int:
     return int(murmur2(hook_id.encode()) & 0x7FFFFFFF) % count
 
 
-def build(settings: Settings, health: Health, view: HookView) -> faust.App:
-    """The Faust app around a health role."""
+def build(settings: Settings, health: Health, view: HookView, ready: Callable[[], None]) -> faust.App:
+    """The Faust app around a health role; `ready` is called when partitions were assigned to it."""
     app = agents.app(settings, NAME)
     name = settings.topic_prefix + topics.LOG
 
@@ -195,6 +195,7 @@ def build(settings: Settings, health: Health, view: HookView) -> faust.App:
 
     def assigned(partitions: set[TopicPartition]) -> None:
         health.assign({partition.partition for partition in partitions if partition.topic == name})
+        ready()
 
     agents.on_assignment(app, assigned)
     return app

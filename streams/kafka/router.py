@@ -15,6 +15,7 @@ from streams.core.hooks import HookRules
 from streams.core.joining import Join
 from streams.core.records import DeadLetter, Incoming, Outgoing
 from streams.kafka import agents, topics
+from streams.kafka.clients import TopicPartition
 from streams.kafka.continuity import Continuity
 from streams.kafka.publisher import Publisher
 from streams.settings import Settings
@@ -74,8 +75,8 @@ def tell_dead_letter(metrics: Metrics, record: Outgoing) -> None:
     log("dead-letter", logging.WARNING, reason=headers["reason"], detail=headers["detail"], source=origin)
 
 
-def build(settings: Settings, router: Router, continuity: Continuity) -> faust.App:
-    """The Faust app around a router."""
+def build(settings: Settings, router: Router, continuity: Continuity, ready: Callable[[], None]) -> faust.App:
+    """The Faust app around a router; `ready` is called when partitions were assigned to it."""
     app = agents.app(settings, NAME)
     wait_s = settings.router_wait_ms / 1000
     prefix = settings.topic_prefix
@@ -90,5 +91,9 @@ def build(settings: Settings, router: Router, continuity: Continuity) -> faust.A
     listen([prefix + name for name in catalogue.TOPICS], take)
     listen([prefix + topics.CONFIG], router.audit)
 
-    agents.on_assignment(app, lambda _: continuity.reset())
+    def assigned(_: set[TopicPartition]) -> None:
+        continuity.reset()
+        ready()
+
+    agents.on_assignment(app, assigned)
     return app

@@ -52,9 +52,12 @@ class Sender:
         self._tasks = asyncio.TaskGroup()
         self._epoch = 0
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Take jobs until `stop` is set, then drain; raises what a job's task raised, which is a bug."""
-        listener = _Listener(lambda: self._release(REVOKE_DRAIN_S))
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Take jobs until `stop` is set, then drain; raises what a job's task raised, which is a bug.
+
+        `ready` is called when partitions were assigned.
+        """
+        listener = _Listener(lambda: self._release(REVOKE_DRAIN_S), ready)
         self._consumer.subscribe([self._topic], listener=listener)
         try:
             async with self._tasks:
@@ -185,11 +188,14 @@ class Sender:
 
 
 class _Listener(ConsumerRebalanceListener):
-    def __init__(self, release: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, release: Callable[[], Awaitable[None]], ready: Callable[[], None]) -> None:
         self._release = release
+        self._ready = ready
 
     async def on_partitions_revoked(self, _: Any) -> None:
         await self._release()
 
-    async def on_partitions_assigned(self, _: Any) -> None:
-        """Nothing: the poll loop restores a partition when its first records come."""
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        """Only say so: the poll loop restores a partition when its first records come."""
+        log("partitions.assigned", count=len(assigned))
+        self._ready()

@@ -20,7 +20,7 @@ class HeadTooLarge(aiohttp.ClientError):
 
 def failure(error: Exception, timeout_s: float) -> Answer:
     """The answer that stands for an error; `timeout_s` is the time that the whole attempt had."""
-    chain = list(_chain(error))
+    chain = [cause for cause in _chain(error) if not isinstance(cause, aiohttp.ClientError)]
     blocked = next((cause for cause in chain if isinstance(cause, Blocked)), None)
     tls = next((cause for cause in chain if isinstance(cause, ssl.SSLError)), None)
     if blocked:
@@ -67,8 +67,9 @@ def _system(error: OSError) -> str:
 
 def _tls(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the host's certificate is not accepted: {error.verify_message}"
-    return f"TLS failed: {(error.reason or 'no reason given').lower().replace('_', ' ')}"
+        return f"the host's certificate is not accepted: {getattr(error, 'verify_message', 'no reason given')}"
+    reason = getattr(error, "reason", None) or "no reason given"  # only OpenSSL's own errors have one
+    return f"TLS failed: {reason.lower().replace('_', ' ')}"
 
 
 def _protocol(error: Exception) -> str:

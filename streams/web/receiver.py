@@ -136,7 +136,7 @@ class Receiver:
             return web.Response(status=413)
         received = Received(
             method=request.method,
-            path=request.raw_path.encode("utf-8", "surrogateescape").decode("latin-1"),
+            path=request.raw_path,
             headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers),
             body=body,
             at_ms=time.time_ns() // 1_000_000,

@@ -4,6 +4,7 @@ Decides how a request travels and what every failure is called. Does not know ho
 any HTTP status is an answer here. One aiohttp session per process, so that connections are reused across attempts.
 """
 
+import asyncio
 import socket
 import ssl
 import time
@@ -15,6 +16,7 @@ from typing import Self
 import aiohttp
 from aiohttp import AddrInfoType, ClientTimeout
 from aiohttp.abc import AbstractResolver
+from aiohttp.connector import Connection
 from msgspec import Struct, structs
 from yarl import URL
 
@@ -42,21 +44,37 @@ _SKIPPED = ("Accept-Encoding", "Content-Type", "User-Agent")
 """Headers aiohttp would add by itself; ours come from `core.signing`, and we do not decompress."""
 
 
-class Dial(Struct):
-    """Whether a new connection was dialled for the request that the current task is making."""
+class Note(Struct):
+    """What is noted of the request that the current task is making: was a connection dialled, and which carries it."""
 
-    made: bool = False
+    dialled: bool = False
+    connection: asyncio.Transport | None = None
 
 
-_DIAL: ContextVar[Dial] = ContextVar("hookline_dial")
-"""Noted by the socket factory. aiohttp's own way to tell a reused connection, tracing, costs 15 % of a request."""
+_NOTE: ContextVar[Note] = ContextVar("hookline_note")
+"""Aiohttp's own way to learn of a reused connection, tracing, costs 15 % of a request; this costs nothing."""
+
+
+class NotedRequest(aiohttp.ClientRequest):
+    """A request that notes the connection it goes over, so that it can be cut off."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Note, then send."""
+        _NOTE.get().connection = conn.transport
+        return await super().send(conn)
 
 
 class Transport:
-    """`async with Transport(settings) as transport: answer = await transport.post(...)`."""
+    """`async with Transport(settings) as transport: answer = await transport.post(...)`.
 
-    def __init__(self, settings: Settings, resolver: AbstractResolver | None = None) -> None:
+    `resolver` asks for names instead of the system's; `tls` verifies instead of `tls_context()`.
+    """
+
+    def __init__(
+        self, settings: Settings, resolver: AbstractResolver | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._settings = settings
+        self._tls = tls
         self._allowed = egress.networks(settings.allow_networks)
         self._inner = resolver
         self._guarded = guarded_sockets(self._allowed)
@@ -68,12 +86,13 @@ class Transport:
             resolver=self._resolver,
             use_dns_cache=False,  # the guard keeps its own, and judges again at every use
             socket_factory=self._open_socket,
-            ssl=tls_context(),
+            ssl=self._tls or tls_context(),
             keepalive_timeout=KEEP_ALIVE_S,
             limit=0,  # the sender bounds what is in flight; waiting here would eat the attempt's time
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
+            request_class=NotedRequest,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -113,13 +132,17 @@ class Transport:
     ) -> tuple[Answer, bool]:
         """What came back, and whether it was a reused connection's death that is worth one more try at once."""
         began = time.perf_counter()
-        note = Dial()
-        _DIAL.set(note)
+        note = Note()
+        _NOTE.set(note)
         try:
             return await self._exchange(target, headers, body, timeout_s), False
         except Exception as error:  # noqa: BLE001 - whatever a stranger's server provokes in a library is an answer
             quick = time.perf_counter() - began < RESEND_WITHIN_S
-            return failure(error, timeout_s), quick and not note.made and died_silently(error)
+            return failure(error, timeout_s), quick and not note.dialled and died_silently(error)
+        finally:
+            if note.connection and note.connection.is_closing():
+                # Closing alone waits until the other side has read all that we wrote: for ever, if it does not read.
+                note.connection.abort()
 
     async def _exchange(
         self, target: egress.Target, headers: Mapping[str, str], body: bytes, timeout_s: float
@@ -139,11 +162,11 @@ class Transport:
                 raise HeadTooLarge
             excerpt = await _first_bytes(response.content, self._settings.response_bytes_max)
             if not response.content.at_eof():
-                response.close()  # release would keep reading what nobody wants
+                response.close()  # said outright: a connection with an unread rest is never kept
             return Answer(status=response.status, body=excerpt, retry_after=response.headers.get("Retry-After"))
 
     def _open_socket(self, info: AddrInfoType) -> socket.socket:
-        _DIAL.get().made = True
+        _NOTE.get().dialled = True
         return self._guarded(info)
 
 

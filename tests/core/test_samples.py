@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core import events
@@ -46,6 +46,7 @@ USER_ORDER = (
 
 any_event = st.sampled_from(list(EVENTS))
 seeds = st.integers(0, 2**64)
+unhurried = settings(deadline=None)
 
 
 def order_of(payload: Payload) -> str:
@@ -73,11 +74,13 @@ def test_the_router_takes_a_sample_of_every_event_and_need_not_add_to_it(event: 
     assert (found.name, found.payload) == (event, value)
 
 
+@unhurried
 @given(any_event, seeds)
 def test_a_sample_never_has_a_hook_id(event: str, seed: int) -> None:
     assert "hookId" not in sample(event, now_ms=NOW_MS, seed=seed)
 
 
+@unhurried
 @given(any_event, seeds)
 def test_the_keys_of_a_sample_come_in_logtos_order(event: str, seed: int) -> None:
     payload = sample(event, now_ms=NOW_MS, seed=seed)
@@ -90,6 +93,7 @@ def test_a_sample_is_byte_for_byte_what_it_was(path: Path) -> None:
     assert json.dumps(sample(event, now_ms=NOW_MS, seed=int(seed)), indent=2) + "\n" == path.read_text("utf-8")
 
 
+@unhurried
 @given(any_event, seeds)
 def test_the_same_seed_and_time_give_the_same_bytes(event: str, seed: int) -> None:
     first, second = (msgspec.json.encode(sample(event, now_ms=NOW_MS, seed=seed)) for _ in range(2))
@@ -107,6 +111,7 @@ def test_what_both_administrators_and_people_cause_is_sampled_both_ways(event: s
     assert shapes == {True, False}
 
 
+@unhurried
 @given(any_event, seeds, st.integers(0, 4_102_444_800_000))
 def test_a_sample_is_built_at_the_given_time(event: str, seed: int, now_ms: int) -> None:
     moment = sample(event, now_ms=now_ms, seed=seed)["createdAt"]
@@ -114,6 +119,7 @@ def test_a_sample_is_built_at_the_given_time(event: str, seed: int, now_ms: int)
     assert moment.endswith(f".{now_ms % 1000:03d}Z")
 
 
+@unhurried
 @given(any_event, seeds)
 def test_addresses_belong_to_nobody(event: str, seed: int) -> None:
     """Networks are those set aside for documentation, mail is at example.com and example.org."""
@@ -126,6 +132,7 @@ def test_addresses_belong_to_nobody(event: str, seed: int) -> None:
         assert mail.endswith(("@example.com", "@example.org"))
 
 
+@unhurried
 @given(st.sampled_from(["PostRegister", "PostSignIn", "User.Created", "User.Deleted"]), seeds)
 def test_a_user_has_logtos_fifteen_members_in_order(event: str, seed: int) -> None:
     payload = sample(event, now_ms=NOW_MS, seed=seed)
@@ -146,6 +153,7 @@ def test_device_events_leave_the_address_out(event: str) -> None:
     assert "ip" not in sample(event, now_ms=NOW_MS)
 
 
+@unhurried
 @given(any_event, seeds)
 def test_the_path_is_the_route_with_the_parameters_in_it(event: str, seed: int) -> None:
     payload = sample(event, now_ms=NOW_MS, seed=seed)
@@ -156,6 +164,7 @@ def test_the_path_is_the_route_with_the_parameters_in_it(event: str, seed: int) 
         assert payload["path"] == route
 
 
+@unhurried
 @given(any_event, seeds)
 def test_the_record_key_is_the_id_of_the_entity_that_the_event_is_about(event: str, seed: int) -> None:
     payload = sample(event, now_ms=NOW_MS, seed=seed)

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -200,11 +199,11 @@ async def test_no_broker_is_one_sentence_and_exit_code_3(function: Any) -> None:
 async def configs(settings: Settings, name: str) -> dict[str, str]:
     """What is in force for a topic."""
     async with clients.admin(settings) as client:
-        (response,) = await client.describe_configs([resource(settings, name)])
-    return {setting: value for setting, value, *_ in response.resources[0][4]}  # type: ignore[attr-defined]
+        responses: Any = await client.describe_configs([resource(settings, name)])
+    return {setting: value for setting, value, *_ in responses[0].resources[0][4]}
 
 
-async def alter(settings: Settings, name: str, changes: Mapping[str, str]) -> None:
+async def alter(settings: Settings, name: str, changes: dict[str, str]) -> None:
     """Set the table's configuration with changes, and wait until the broker shows it."""
     row = next(topic for topic in TOPICS if topic.name == name)
     async with clients.admin(settings) as client:
@@ -233,5 +232,5 @@ async def shown(settings: Settings, name: str, count: int) -> None:
             await asyncio.sleep(0.02)
 
 
-def resource(settings: Settings, name: str, changes: Mapping[str, str] | None = None) -> ConfigResource:
+def resource(settings: Settings, name: str, changes: dict[str, str] | None = None) -> ConfigResource:
     return ConfigResource(ConfigResourceType.TOPIC, settings.topic_prefix + name, changes)

@@ -21,8 +21,9 @@ from streams.web.guard import (
     ThreadResolver,
     guarded_sockets,
 )
-from streams.web.transport import Transport
+from streams.web.transport import Transport, tls_context
 
+TLS = tls_context()
 PUBLIC = ("93.184.216.34", "2606:4700::1111")
 LOOPBACK = networks(["127.0.0.0/8", "::1/128"])
 
@@ -40,7 +41,7 @@ class Names(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        del port, family
+        del family
         self.asked.append(host)
         await self.speaks.wait()
         answer = self.answers.get(host.split(".")[0], socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
@@ -320,15 +321,22 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     ],
 )
 async def test_a_transport_blocks_before_any_packet(url: str, answer: tuple[str, ...], dialled: list[object]) -> None:
-    async with Transport(Settings(), Names(crm=answer, localhost=answer)) as transport:
+    async with Transport(Settings(), tls=TLS, resolver=Names(crm=answer, localhost=answer)) as transport:
         found = await transport.post(url, {}, b"{}", 5)
     assert found.error == "blocked"
     assert found.status is None
     assert dialled == []
 
 
+async def test_a_transport_calls_a_name_without_an_address_a_dns_error(dialled: list[object]) -> None:
+    async with Transport(Settings(), tls=TLS, resolver=Names()) as transport:
+        found = await transport.post("https://dead.example.com/secret", {}, b"{}", 5)
+    assert (found.error, found.detail) == ("dns", "the host's name cannot be resolved: Name or service not known")
+    assert dialled == []
+
+
 async def test_a_transport_dials_exactly_the_addresses_that_were_judged(dialled: list[object]) -> None:
-    async with Transport(Settings(), Names(crm=(PUBLIC[0],))) as transport:
+    async with Transport(Settings(), tls=TLS, resolver=Names(crm=(PUBLIC[0],))) as transport:
         found = await transport.post("https://crm.example.com/", {}, b"{}", 5)
     assert found.error == "connect"
     assert dialled == [(PUBLIC[0], 443)]
@@ -340,7 +348,7 @@ async def test_the_socket_is_judged_even_if_the_resolver_was_not_asked(
     """A literal that slipped through the grammar: aiohttp never asks the resolver about literals."""
     monkeypatch.setattr("streams.core.egress._literal", lambda text, _allowed: text)
     names = Names()
-    async with Transport(Settings(), names) as transport:
+    async with Transport(Settings(), tls=TLS, resolver=names) as transport:
         found = await transport.post("https://127.0.0.1/", {}, b"{}", 5)
     assert found.error == "blocked"
     assert "127.0.0.1" in found.detail
