@@ -85,7 +85,7 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
         role = router.Router(join, base.rules, base.publisher, base.metrics, now_ms)
         continuity = Continuity(settings, agents.group(settings, router.NAME))
         app = router.build(settings, role, continuity, base.ready)
-        await _play(agents.play(app, stop), stop, base.reading)
+        await _play(agents.play(app, stop), base.reading)
 
 
 async def run_health(settings: Settings, stop: asyncio.Event) -> None:
@@ -94,7 +94,7 @@ async def run_health(settings: Settings, stop: asyncio.Event) -> None:
     async with ground(settings, changed.add) as base:
         role = health.Health(settings, base.publisher, base.metrics, now_ms, changed)
         app = health.build(settings, role, base.view, base.ready)
-        await _play(agents.play(app, stop), stop, base.reading, role.pulse(base.view))
+        await _play(agents.play(app, stop), base.reading, role.pulse(base.view))
 
 
 async def run_sender(settings: Settings, stop: asyncio.Event) -> None:
@@ -115,7 +115,7 @@ async def run_sender(settings: Settings, stop: asyncio.Event) -> None:
         post = Attempting(transport, now_ms, version("hookline"))
         delivering = Delivering(settings, base.view, post, base.publisher, base.metrics, now_ms)
         role = sender.Sender(settings, consumer, group, delivering, base.metrics)
-        await _play(role.run(stop, base.ready), stop, base.reading)
+        await _play(role.run(stop, base.ready), base.reading)
 
 
 ROLES: dict[str, Callable[[Settings, asyncio.Event], Awaitable[None]]] = {
@@ -125,7 +125,7 @@ ROLES: dict[str, Callable[[Settings, asyncio.Event], Awaitable[None]]] = {
 }
 
 
-async def _play(role: Awaitable[None], stop: asyncio.Event, *beside: Awaitable[None]) -> None:
+async def _play(role: Awaitable[None], *beside: Awaitable[None]) -> None:
     """Run a role until it returns. When what goes on beside it fails, the role is stopped and the failure raised."""
     background = [asyncio.ensure_future(work) for work in beside]
     try:

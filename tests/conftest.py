@@ -6,9 +6,7 @@ Apache Kafka, if there are Java and Maven. Nothing stands in for a broker.
 
 import asyncio
 import os
-import random
 import shutil
-import socket
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +18,7 @@ import pytest
 from streams.kafka import clients
 from streams.kafka.broker import LocalBroker
 from streams.kafka.broker_jars import jars_path
-from streams.kafka.broker_ready import until_answers
+from streams.kafka.broker_ready import free_port, until_answers
 from streams.settings import Settings
 
 RUN = uuid.uuid4().hex[:8]
@@ -29,22 +27,6 @@ JARS = jars_path(Path(os.environ.get("HOOKLINE_DATA_DIR") or Path(__file__).pare
 READY_S = 120
 
 BrokerFactory = Callable[..., LocalBroker]
-
-
-def free_port() -> int:
-    """A port whose successor is free too, below the range that the kernel gives to outgoing connections.
-
-    From that range a client that retries could connect to itself while the broker is down.
-    """
-    for port in random.sample(range(20_000, 30_000, 2), 100):
-        try:
-            for taken in (port, port + 1):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", taken))
-        except OSError:
-            continue
-        return port
-    raise RuntimeError("no free port between 20000 and 30000 on 127.0.0.1")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -13,17 +13,33 @@ from typing import Any
 
 import msgspec
 import orjson
+import pytest
 
-from streams.core.records import Outcome, Outgoing, Report
+from streams.core.records import Coordinates, Outcome, Outgoing, Report
 from streams.kafka import admin, reader, topics
 from streams.kafka.broker import die_with
 from streams.kafka.clients import TopicPartition
 from streams.kafka.publisher import Publisher, publisher
 from streams.settings import Settings
+from tests.conftest import PREFIXES
 
 KEY = "0123456789abcdefghijABCDEFGHIJ01"
 ROLES = ("router", "sender", "health")
 STOP_S = 15
+READY_S = 40
+TOOK_S = 20
+POLL_S = 0.02
+
+
+def apart(bootstrap: str, directory: Path, **fields: Any) -> Settings:
+    """Settings of a line that a whole module of tests shares: topics of its own, three partitions each."""
+    return Settings(
+        bootstrap_servers=bootstrap,
+        topic_prefix=next(PREFIXES),
+        topic_partitions=3,
+        data_dir=str(directory / "data"),
+        **fields,
+    )
 
 
 def hook_id(number: int) -> str:
@@ -38,7 +54,7 @@ def hook(number: int, url: str, events: list[str] | None = None, **fields: Any) 
         "id": hook_id(number),
         "tenantId": "default",
         "name": f"hook {number}",
-        "events": events or ["*"],
+        "events": ["*"] if events is None else events,
         "config": config,
         "signingKey": KEY,
         "enabled": True,
@@ -54,9 +70,11 @@ class Role:
         self.log = directory / f"{name}-{instance}.log"
         self._environ = environment(settings) | {"HOOKLINE_INSTANCE": f"{settings.topic_prefix}{instance}"}
         self._process: asyncio.subprocess.Process | None = None
+        self._starts = 0
 
     async def start(self) -> None:
         """Start, or start again after a kill."""
+        self._starts += 1
         with self.log.open("ab") as out:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "streams", "run", self.name),
@@ -65,6 +83,22 @@ class Role:
                 stderr=out,
                 preexec_fn=partial(die_with, os.getpid(), signal.SIGKILL),
             )
+
+    async def ready(self) -> None:
+        """Wait until it has said that it is at work, as often as it was started."""
+        async with asyncio.timeout(READY_S):
+            while len(self.events("role.ready")) < self._starts:
+                assert self._process is not None, f"{self.name} was not started"
+                assert self._process.returncode is None, f"{self.name} ended:\n{self.tail()}"
+                await asyncio.sleep(POLL_S)
+
+    async def took(self, offset: int) -> None:
+        """Wait until it has read `hooks.config` up to this offset, whether it accepted the record or not."""
+        async with asyncio.timeout(TOOK_S):
+            while not any(
+                line["offset"] >= offset for name in ("hook.changed", "hook.refused") for line in self.events(name)
+            ):
+                await asyncio.sleep(POLL_S)
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it with a signal; answers the exit code."""
@@ -89,8 +123,8 @@ class Role:
         return "\n".join(self.log.read_text().splitlines()[-lines:])
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """Its log lines of one kind."""
-        lines = (orjson.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{"))
+        """Its log lines of one kind; the last line may still be being written."""
+        lines = (orjson.loads(line) for line in self.log.read_text().split("\n")[:-1] if line.startswith("{"))
         return [line for line in lines if line["event"] == name]
 
 
@@ -102,10 +136,32 @@ class Line:
         self.publisher = out
         self.roles = roles
 
-    async def put(self, *hooks: Mapping[str, Any]) -> None:
-        """Write hook records."""
+    async def put(self, *hooks: Mapping[str, Any]) -> list[Coordinates]:
+        """Write hook records; answers where they lie."""
         records = [Outgoing(topic=topics.CONFIG, key=h["id"].encode(), value=orjson.dumps(h)) for h in hooks]
-        await self.publisher.publish(records)
+        return await self.publisher.publish(records)
+
+    async def delete(self, *hook_ids: str) -> list[Coordinates]:
+        """Write nulls for hooks; answers where they lie."""
+        return await self.publisher.publish(
+            Outgoing(topic=topics.CONFIG, key=hook_id.encode(), value=None) for hook_id in hook_ids
+        )
+
+    async def took(self, places: Iterable[Coordinates]) -> None:
+        """Wait until every role, which must be ready, has read these records of `hooks.config`."""
+        last = max(at.offset for at in places)
+        await asyncio.gather(*(role.took(last) for role in self.roles.values()))
+
+    async def ready(self) -> None:
+        """Wait until every role is at work."""
+        await asyncio.gather(*(role.ready() for role in self.roles.values()))
+
+    async def restart(self) -> None:
+        """End every role with SIGTERM, start it again and wait until it is at work."""
+        await asyncio.gather(*(role.stop() for role in self.roles.values()))
+        for role in self.roles.values():
+            await role.start()
+        await self.ready()
 
     async def publish(self, topic: str, *values: bytes, key: bytes | None = b"u1", **headers: str) -> None:
         """Write identity events."""
@@ -128,6 +184,18 @@ class Line:
             ):
                 seen.append(msgspec.json.decode(record.value or b"", type=Outcome))
                 if len({outcome.id for outcome in seen}) >= count:
+                    break
+        return seen
+
+    async def ended(self, hook: str, count: int, within_s: float = 30) -> list[Outcome]:
+        """The outcomes of one hook once there are `count`."""
+        seen: list[Outcome] = []
+        name = self.settings.topic_prefix + topics.LOG
+        async with asyncio.timeout(within_s):
+            async for record in reader.tail(self.settings, name, from_beginning=True):
+                if record.key == hook.encode():
+                    seen.append(msgspec.json.decode(record.value or b"", type=Outcome))
+                if len(seen) >= count:
                     break
         return seen
 
@@ -171,11 +239,23 @@ async def line(settings: Settings, directory: Path, names: tuple[str, ...] = ROL
                 await role.start()
             yield Line(settings, out, roles)
         except BaseException:
-            for role in roles.values():
-                print(f"--- {role.name}\n{role.tail()}")
+            _show_logs(roles.values())
             raise
         finally:
             await asyncio.gather(*(role.stop() for role in roles.values()))
+
+
+def logs_of_a_failure(the: Line, request: pytest.FixtureRequest) -> Iterator[None]:
+    """For tests that share a line: the body of a fixture that shows the roles' logs under a test that failed."""
+    before = request.session.testsfailed
+    yield
+    if request.session.testsfailed > before:
+        _show_logs(the.roles.values())
+
+
+def _show_logs(roles: Iterable[Role]) -> None:
+    for role in roles:
+        sys.stdout.write(f"--- {role.name}\n{role.tail()}\n")
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -67,7 +67,7 @@ def tell(words: str) -> None:
 def _is_an_option(variable: str) -> bool:
     """Whether a variable stands for a command's option (HOOKLINE_LISTEN_PORT), which is no setting."""
     name = variable.removeprefix(settings_module.PREFIX).lower()
-    if name in ("bootstrap_server", "color", "quiet", "verbose"):
+    if name in ("bootstrap_server", "color", "quiet", "verbose", "signing_key"):
         return True
     return name not in Settings.__struct_fields__ and name.split("_")[0] in COMMANDS and "_" in name
 

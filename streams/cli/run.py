@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from typing import NoReturn
 
 import click
 import uvloop
@@ -29,11 +30,17 @@ def command(role: str) -> None:
     """
     settings = output.settings()
     telemetry.configure(role, settings.log_level)
-    code = uvloop.run(_play(role, settings))
+    uvloop.run(_play_and_end(role, settings))
+
+
+async def _play_and_end(role: str, settings: Settings) -> NoReturn:
+    """Play the role and end the process, not just the event loop.
+
+    A crashed Faust app leaves tasks and a thread behind that nobody can end, and that would keep this process.
+    """
+    code = await _play(role, settings)
     sys.stdout.flush()
-    if code:
-        # Not `sys.exit`: a crashed Faust app may leave its consumer's thread behind, which would keep this process.
-        os._exit(code)
+    os._exit(code)
 
 
 async def _play(role: str, settings: Settings) -> int:

@@ -24,7 +24,6 @@ from streams.core.records import (
     Job,
     Outcome,
     OutcomeError,
-    RateLimit,
     Report,
     RetryPolicy,
 )
@@ -52,9 +51,7 @@ CHOOSY_HOOK = Hook(
         timeout_ms=5000,
         retry=RetryPolicy(schedule_seconds=[5, 60, 600, 3600], on=["5xx", "timeout"]),
         signature="standard",
-        ordering="key",
         max_in_flight=4,
-        rate_limit=RateLimit(limit=100, period_ms=1000),
         filter={"data.name": {"$startsWith": "Harbour"}},
     ),
 )

@@ -5,7 +5,6 @@ Three spellings are read: the payload as Logto sends it, and CloudEvents 1.0 in 
 missing are spliced into its text. Duplicate keys pass through; the last one counts, as in JSON.parse.
 """
 
-import datetime
 from collections.abc import Mapping
 
 import msgspec
@@ -13,9 +12,11 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from streams.core import ids
 from streams.core.catalogue import Catalogue
+from streams.core.moments import iso
 from streams.core.records import BODY_BYTES_MAX, Coordinates, DeadLetter, Event, Incoming, Reason
 
 DEFAULT_TENANT = "default"
+TENANT_CHARACTERS_MAX = 21
 
 HOOK_ID_MEMBER_BYTES = len(b',"hookId":"012345678901234567890"')
 """What `bodies.splice` adds to a payload; counted here so that every accepted event fits every hook."""
@@ -31,7 +32,6 @@ TOO_DEEP = f"nested deeper than {NESTING_MAX} levels"
 LAST_MS = 253_402_300_799_999
 """The end of the year 9999. A record's timestamp is whatever its producer wrote."""
 
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _SPACE = b" \t\r\n"
 _SQUARE = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -88,14 +88,15 @@ def read(record: Incoming, catalogue: Catalogue, cluster: str, topics: Mapping[s
         payload = text.payload.strip(_SPACE)
         envelope = _decoded(payload)
         name = _name(envelope, text, catalogue, topics[record.at.topic])
-        payload = _completed(payload, envelope, name, text.time or _iso(at))
+        payload = _completed(payload, envelope, name, text.time or iso(at))
+        tenant = _tenant(record.header("tenant-id"))
         _require_room(payload)
     except _Refused as refused:
         return DeadLetter(reason=refused.reason, detail=refused.detail, original=record)
     return Event(
         name=name,
         id=ids.event_id(text.id, cluster, Coordinates(topics[record.at.topic], *record.at[1:])),
-        tenant=_ascii(record.header("tenant-id")) or DEFAULT_TENANT,
+        tenant=tenant,
         payload=payload,
         at=at,
         source=record.at,
@@ -234,10 +235,14 @@ def _require_room(payload: bytes) -> None:
         raise _Refused("too-large", f"the request body would have more than {BODY_BYTES_MAX} bytes")
 
 
-def _iso(at_ms: int) -> str:
-    """Logto's form: ISO 8601 with milliseconds and Z. Kafka's -1 (no timestamp) counts as the epoch."""
-    moment = _EPOCH + datetime.timedelta(milliseconds=at_ms)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _tenant(header: bytes | None) -> str:
+    """Whose event it is. One that nobody can read must not become the default tenant's."""
+    if header is None:
+        return DEFAULT_TENANT
+    tenant = _ascii(header)
+    if tenant is None or len(tenant) > TENANT_CHARACTERS_MAX:
+        raise _Refused("bad-tenant", f"header tenant-id is not 1 to {TENANT_CHARACTERS_MAX} printable ASCII characters")
+    return tenant
 
 
 def _ascii(value: bytes | None) -> str | None:

@@ -4,12 +4,12 @@ The rules are research/logto.md 2.1 and 2.2. An event is caused by an administra
 a person at the sign-in page, and each says where it happened in its own way. `hookId` is not here: Hookline adds it.
 """
 
-import datetime
 import re
 from typing import Any
 
 from streams.core.catalogue import EVENTS, INTERACTION
 from streams.core.entities import LETTERS, Entity, Scene
+from streams.core.moments import iso
 from streams.core.picks import Pick
 
 Payload = dict[str, Any]
@@ -62,12 +62,6 @@ def subject(event: str) -> str:
     """The member of the scene that an event is about; for whatever a person does, the user."""
     first = event.split(".")[0]
     return "user" if EVENTS[event] == INTERACTION else re.sub(r"(?<=[a-z])(?=[A-Z])", "_", first).lower()
-
-
-def iso(moment_ms: int) -> str:
-    """Logto's form of a time: ISO 8601 with milliseconds and Z."""
-    moment = datetime.datetime.fromtimestamp(moment_ms / 1000, datetime.UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _interaction(event: str, cast: Scene, created_at: str) -> Payload:

@@ -27,6 +27,7 @@ Reason = Literal[
     "bad-cloudevent",
     "bad-hook",
     "bad-job",
+    "bad-tenant",
     "internal-error",
 ]
 """Why a record became a dead letter: fixed words that the header, the metric, the log and the tests share."""
@@ -126,22 +127,32 @@ class RateLimit(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class DeliveryPolicy(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a hook wants its deliveries made; all of it optional (CONTRACT 4)."""
 
-    timeout_ms: Annotated[int, Meta(ge=1000, le=30_000)] = 10_000
+    timeout_ms: Annotated[int, Meta(ge=1000, le=30_000, description="For the whole request.")] = 10_000
     retry: Literal["logto", "default", "standard"] | RetryPolicy | None = None
-    signature: Literal["logto", "standard", "both"] = "both"
-    ordering: Literal["none", "key", "strict"] = "none"
-    max_in_flight: Annotated[int, Meta(ge=1, le=64)] = 8
+    signature: Annotated[
+        Literal["logto", "standard", "both"], Meta(description="Which signature headers a request has.")
+    ] = "both"
+    ordering: Annotated[
+        Literal["none", "key", "strict"],
+        Meta(description="`key`: events of one record key in order; `strict`: all of the hook's, one at a time."),
+    ] = "none"
+    max_in_flight: Annotated[int, Meta(ge=1, le=64, description="Requests under way at once.")] = 8
     rate_limit: RateLimit | None = None
-    filter: dict[str, Any] = field(default_factory=dict)
-    traceparent: bool = False
+    filter: Annotated[
+        dict[str, Any],
+        Meta(description="Conditions on the event by dotted path; only events that meet all of them are sent."),
+    ] = field(default_factory=dict)
+    traceparent: Annotated[bool, Meta(description="Whether requests carry the event's trace context.")] = False
 
 
 class HookConfig(Wire, frozen=True, kw_only=True):
     """Logto's `config` object: where to POST, with which headers, and how often to try again (0..3)."""
 
-    url: Annotated[str, Meta(min_length=1, max_length=2048)]
-    headers: dict[str, str] = field(default_factory=dict)
-    retries: Annotated[int, Meta(ge=0, le=3)] | None = None
+    url: Annotated[str, Meta(min_length=1, max_length=2048, description="https, ports 443 and 8443, public addresses.")]
+    headers: Annotated[
+        dict[str, str], Meta(description="Sent with every request; names that Hookline sets itself are refused.")
+    ] = field(default_factory=dict)
+    retries: Annotated[int, Meta(ge=0, le=3, description="Cuts the retry schedule short.")] | None = None
 
     def __repr__(self) -> str:
         """Leave out header values: they hold bearer tokens."""
@@ -149,16 +160,20 @@ class HookConfig(Wire, frozen=True, kw_only=True):
 
 
 class Hook(Wire, frozen=True, kw_only=True):
-    """A hook record on `hooks.config`; what Logto has (research: its hooks table) plus `delivery`."""
+    """A hook record on `hooks.config`: what Logto's hooks have, plus `delivery`."""
 
     id: HookId
     config: HookConfig
-    signing_key: Annotated[str, Meta(pattern=r"^[0-9a-zA-Z]{32,64}\Z")]
-    tenant_id: Annotated[str, Meta(min_length=1, max_length=21)] = "default"
+    signing_key: Annotated[
+        str, Meta(pattern=r"^[0-9a-zA-Z]{32,64}\Z", description="Secret. Its UTF-8 bytes are the HMAC key.")
+    ]
+    tenant_id: Annotated[str, Meta(min_length=1, max_length=21, description="Whose events it gets.")] = "default"
     name: Annotated[str, Meta(max_length=256)] = ""
-    event: str | None = None
-    events: list[str] = field(default_factory=list)
-    enabled: bool = True
+    event: Annotated[str | None, Meta(description="Logto's old single event; counts while `events` is empty.")] = None
+    events: Annotated[
+        list[str], Meta(description="Event names, a prefix of them (`User.*`), or `*`; an empty list wants nothing.")
+    ] = field(default_factory=list)
+    enabled: Annotated[bool, Meta(description="A disabled hook gets nothing.")] = True
     created_at: Ms = 0
     delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
 
@@ -229,7 +244,7 @@ class OutcomeError(Wire, frozen=True, kw_only=True):
 class Outcome(Wire, frozen=True, kw_only=True, omit_defaults=True):
     """The end of a job, on `hooks.log`; one per job however many attempts (CONTRACT 6)."""
 
-    id: str
+    id: Annotated[str, Meta(description="Delivery id: the `webhook-id` of every attempt.")]
     hook_id: str
     tenant_id: str
     event: str
@@ -240,8 +255,8 @@ class Outcome(Wire, frozen=True, kw_only=True, omit_defaults=True):
     event_at: Ms
     duration_ms: Annotated[int, Meta(ge=0, description="From the first attempt's start to the end.")]
     attempts: Annotated[list[Attempt], Meta(max_length=ATTEMPTS_MAX)]
-    source: Coordinates
-    job: Coordinates
+    source: Annotated[Coordinates, Meta(description="Where the event lies.")]
+    job: Annotated[Coordinates, Meta(description="Where the job lies.")]
     host: str = ""
     key_ids: list[str] = field(default_factory=list)
     response: Response | None = None
@@ -250,14 +265,14 @@ class Outcome(Wire, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Window(Wire, frozen=True, kw_only=True):
-    """The time that a report counts: `from` exclusive, `to` inclusive."""
+    """The time that a report counts: both ends inclusive, `from` the start of the first bucket."""
 
     from_: Ms = field(name="from")
     to: Ms
 
 
 class Latency(Wire, frozen=True, kw_only=True):
-    """Milliseconds per attempt that got an answer, from fixed buckets; None before the first."""
+    """Milliseconds per attempt that got an answer, from fixed buckets; null before the first."""
 
     p50: float | None = None
     p95: float | None = None

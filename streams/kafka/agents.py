@@ -19,7 +19,7 @@ from streams.settings import Settings
 from streams.telemetry import log
 
 STOP_S = 8.0
-"""An app that crashed in the middle of a rebalance waits for ever in its own stop; a batch takes far less."""
+"""Without a broker an app waits for ever in its own stop; a batch takes far less."""
 
 Handler = Callable[[list[Incoming]], Awaitable[None]]
 
@@ -82,16 +82,19 @@ def on_assignment(app: faust.App, changed: Callable[[set[TopicPartition]], None]
 
 
 async def play(app: faust.App, stop: asyncio.Event) -> None:
-    """Run the app until `stop` is set; raises what crashed it."""
+    """Run the app until `stop` is set; raises what crashed it.
+
+    A crashed app cannot be stopped: it waits for the batch that was never acknowledged, and its tasks do not let
+    themselves be cancelled. The process has to end, which is what its supervisor expects.
+    """
     await app.start()
     await app.wait(stop.wait())
-    reason = app.crash_reason if app.crashed else None
-    try:
-        await asyncio.wait_for(app.stop(), STOP_S)
-    except TimeoutError:
+    if app.crashed:
+        raise app.crash_reason or RuntimeError("the Faust app crashed without saying why")
+    stopping = asyncio.ensure_future(app.stop())
+    await asyncio.wait([stopping], timeout=STOP_S)  # not `wait_for`, which would wait for its cancellation too
+    if not stopping.done():
         log("role.stop_timed_out", logging.ERROR, seconds=STOP_S)
-    if reason is not None:
-        raise reason
 
 
 class _App(faust.App):
@@ -100,12 +103,12 @@ class _App(faust.App):
 
 
 def _incoming(message: Any) -> Incoming:
-    headers = message.headers or ()
+    headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
     return Incoming(
         at=Coordinates(message.topic, message.partition, message.offset),
         key=message.key,
         value=message.value,
-        headers=tuple(headers.items() if isinstance(headers, dict) else headers),
+        headers=tuple((name, value or b"") for name, value in headers),  # Kafka knows null values; we need none
         timestamp=round(message.timestamp * 1000) if message.timestamp else 0,
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 
 from aiokafka.client import AIOKafkaClient
@@ -54,3 +55,19 @@ def refuse_taken(port: int) -> None:
             raise LocalBrokerFailed(
                 f"port {port} of {HOST} cannot be used ({error.strerror}): stop what uses it, or name another port"
             ) from error
+
+
+def free_port() -> int:
+    """A free port on HOST whose successor, the controller's, is free too.
+
+    Below the range that the kernel gives to outgoing connections: from that range a client that retries could connect
+    to itself while the broker is down. Somebody else may take the port before it is used.
+    """
+    for port in random.sample(range(20_000, 30_000, 2), 100):
+        try:
+            for taken in (port, port + 1):
+                refuse_taken(taken)
+        except LocalBrokerFailed:
+            continue
+        return port
+    raise LocalBrokerFailed(f"no free port between 20000 and 30000 on {HOST}")

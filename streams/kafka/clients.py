@@ -3,6 +3,8 @@
 Clients are started and closed by `async with`; a broker that does not answer is one plain sentence.
 """
 
+import asyncio
+import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,8 +17,13 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from streams.core.errors import BrokerUnreachable, InvalidInput
 from streams.kafka.topics import DEAD_LETTER_BYTES_MAX
 from streams.settings import Settings
+from streams.telemetry import log
 
 __all__ = ["TopicPartition", "admin", "connection", "consumer", "producer", "ssl_context"]
+
+
+CLOSE_S = 5.0
+"""A producer that holds records the broker never took would close for ever; they were not acknowledged to anybody."""
 
 
 def connection(settings: Settings) -> dict[str, Any]:
@@ -90,7 +97,12 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 @asynccontextmanager
 async def _started(client: Any, settings: Settings, stop: str = "stop") -> AsyncIterator[None]:
-    close = getattr(client, stop)
+    async def close() -> None:
+        try:
+            await asyncio.wait_for(getattr(client, stop)(), CLOSE_S)
+        except TimeoutError:
+            log("kafka.close_timed_out", logging.WARNING, client=type(client).__name__, seconds=CLOSE_S)
+
     try:
         await client.start()
     except KafkaConnectionError as error:

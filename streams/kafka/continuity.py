@@ -7,11 +7,10 @@ by a transaction's marker, compaction or retention) is no loss: the broker is as
 
 from collections.abc import Iterable
 
-from aiokafka import TopicPartition
-
 from streams.core.errors import HooklineError
 from streams.core.records import Incoming
-from streams.kafka import clients, reader
+from streams.kafka import committed, reader
+from streams.kafka.clients import TopicPartition
 from streams.settings import Settings
 
 
@@ -44,9 +43,9 @@ class Continuity:
 
     async def committed(self) -> dict[TopicPartition, int]:
         """Where the group would start: the committed offset of each partition that has one."""
-        async with clients.admin(self._settings) as admin:
-            committed = await admin.list_consumer_group_offsets(self._group)
-        return {partition: at.offset for partition, at in committed.items() if at.offset >= 0}
+        return {
+            partition: at.offset for partition, at in (await committed.offsets(self._settings, self._group)).items()
+        }
 
     async def _prove_empty(self, partition: TopicPartition, start: int, stop: int) -> None:
         async for record in reader.to_end(self._settings, {partition: start}):

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from streams.core.records import Coordinates
-from streams.kafka import clients, reader, topics
+from streams.kafka import committed, reader, topics
 from streams.kafka.clients import TopicPartition
 from streams.settings import Settings
 
@@ -40,20 +40,19 @@ _decoder = msgspec.json.Decoder(Ended)
 async def read(settings: Settings, group: str, numbers: Iterable[int]) -> dict[int, History]:
     """The histories of the given partitions of `hooks.deliveries`, for a member of `group` that now owns them."""
     prefix = settings.topic_prefix
-    async with clients.admin(settings) as admin:
-        committed = await admin.list_consumer_group_offsets(group)
+    known = await committed.offsets(settings, group)
     histories: dict[int, History] = {}
     starts: dict[TopicPartition, int] = {}
     for number in numbers:
-        at = committed.get(TopicPartition(prefix + topics.DELIVERIES, number))
-        histories[number] = History(committed=max(at.offset, 0) if at else 0)
+        at = known.get(TopicPartition(prefix + topics.DELIVERIES, number))
+        histories[number] = History(committed=at.offset if at else 0)
         starts[TopicPartition(prefix + topics.LOG, number)] = max(_floor(at.metadata if at else "") - REREAD, 0)
     async for record in reader.to_end(settings, starts):
         history = histories[record.at.partition]
         history.log_end = record.at.offset + 1
         try:
             ended = _decoder.decode(record.value or b"")
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue  # the health role buries it
         history.ids.append(ended.id)
         if ended.job.offset >= history.committed:

@@ -35,6 +35,9 @@ REREAD = 2_000
 PULSE_S = 0.5
 """How often changed hooks are looked for; with the batch wait it keeps reports within 2 s of a change."""
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are not what they should be; the last two come from Python as they are."""
+
 _outcomes = msgspec.json.Decoder(Outcome)
 _reports = msgspec.json.Decoder(Report)
 _encoder = msgspec.json.Encoder()
@@ -56,7 +59,7 @@ class Partition:
             return
         try:
             self.windows[hook_id] = rules.window_of(_reports.decode(record.value))
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             log("health.state_unreadable", logging.ERROR, hook=hook_id, reason=str(error))
 
     def take(self, outcome: Outcome, offset: int) -> bool:
@@ -104,9 +107,11 @@ class Health:
         await self._load()
         changed = set()
         for record in records:
-            outcome = await self._read(record)
+            outcome = _read(record)
             partition = self._partitions.get(record.at.partition)
-            if outcome and partition and partition.take(outcome, record.at.offset):
+            if isinstance(outcome, DeadLetter):
+                await self._bury(outcome)
+            elif partition and partition.take(outcome, record.at.offset):
                 changed.add(outcome.hook_id)
         await self._publish(changed, view)
 
@@ -144,14 +149,10 @@ class Health:
             value = _encoder.encode(rules.report(known.hook, window, now))
         return [Outgoing(topic=topics.HEALTH, key=hook_id.encode(), value=value, partition=partition.number)]
 
-    async def _read(self, record: Incoming) -> Outcome | None:
-        try:
-            return _outcomes.decode(record.value or b"")
-        except (msgspec.MsgspecError, RecursionError) as error:
-            letter = deadletters.bury(DeadLetter(reason="not-json", detail=str(error), original=record), self._clock())
-            await self._publisher.publish([letter])
-            tell_dead_letter(self._metrics, letter)
-            return None
+    async def _bury(self, letter: DeadLetter) -> None:
+        record = deadletters.bury(letter, self._clock())
+        await self._publisher.publish([record])
+        tell_dead_letter(self._metrics, record)
 
     async def _load(self) -> None:
         """Read `hooks.health[p]` and the tail of `hooks.log[p]` of every assigned partition not loaded yet."""
@@ -170,12 +171,20 @@ class Health:
             tails = {at: max(offset - REREAD, 0) for at, offset in starts.items() if offset}
             async for record in reader.to_end(self._settings, tails):
                 at = TopicPartition(record.at.topic, record.at.partition)
-                if record.at.offset < starts[at] and (outcome := await self._read(record)):
+                outcome = _read(record)
+                if record.at.offset < starts[at] and isinstance(outcome, Outcome):  # what is none was buried before
                     loaded[at.partition].recent.add(outcome.id)
             self._count = await reader.partition_count(self._settings, log_name)
             if missing <= self._assigned:
                 self._partitions |= loaded
             log("health.loaded", partitions=sorted(missing), hooks=sum(len(p.windows) for p in loaded.values()))
+
+
+def _read(record: Incoming) -> Outcome | DeadLetter:
+    try:
+        return _outcomes.decode(record.value or b"")
+    except UNREADABLE as error:
+        return DeadLetter(reason="not-json", detail=str(error), original=record)
 
 
 def partition_of(hook_id: str, count: int) -> int:

@@ -23,9 +23,11 @@ class Publisher:
         return [Coordinates(at.topic, at.partition, at.offset) for at in await asyncio.gather(*futures)]
 
     async def _send(self, record: Outgoing) -> asyncio.Future[Any]:
+        # aiokafka refuses a record of neither key nor value, as other clients write them: its dead letter is empty.
+        bare = record.key is None and record.value is None
         future: asyncio.Future[Any] = await self._producer.send(
             self._prefix + record.topic,
-            value=record.value,
+            value=b"" if bare else record.value,
             key=record.key,
             partition=record.partition,
             headers=list(record.headers),

@@ -20,7 +20,7 @@ def incoming(message: Any) -> Incoming:
         at=Coordinates(message.topic, message.partition, message.offset),
         key=message.key,
         value=message.value,
-        headers=tuple(message.headers),
+        headers=tuple((name, value or b"") for name, value in message.headers),
         timestamp=message.timestamp,
     )
 

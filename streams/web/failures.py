@@ -30,7 +30,7 @@ def failure(error: Exception, timeout_s: float) -> Answer:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return Answer(error="timeout", detail="no connection came about in time")
     if isinstance(error, TimeoutError):
-        return Answer(error="timeout", detail=f"no complete answer within {timeout_s:g} s")
+        return Answer(error="timeout", detail=f"no complete answer within {timeout_s:.3g} s")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return Answer(error="dns", detail=f"the host's name cannot be resolved: {error.os_error.strerror}")
     if isinstance(error, aiohttp.ClientConnectorError):

@@ -122,8 +122,8 @@ class Transport:
         if isinstance(target, egress.Verdict):
             return Answer(error="blocked", detail=target.sentence)
         answer, again = await self._attempt(target, headers, body, timeout_s)
-        if again:
-            rest_s = timeout_s - (time.perf_counter() - began)
+        rest_s = timeout_s - (time.perf_counter() - began)
+        if again and rest_s > 0:  # to aiohttp no time left would mean all the time in the world
             answer, _ = await self._attempt(target, headers, body, rest_s)
         return structs.replace(answer, duration_ms=(time.perf_counter() - began) * 1000)
 

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from streams.kafka import broker_files
-from tests.conftest import free_port
+from streams.kafka.broker_ready import free_port
 
 Hookline = Callable[..., Awaitable[Process]]
 
@@ -116,10 +116,10 @@ async def test_what_went_wrong_is_one_sentence_and_exit_code_1(hookline: Hooklin
         process = await hookline("run", "--port", str(port), "--data-dir", tmp_path)
         output, words = await process.communicate()
     assert (process.returncode, output) == (1, b"")
-    assert words.decode().splitlines() == [
+    assert words.decode() == (
         f"hookline: port {port} of 127.0.0.1 cannot be used (Address already in use): "
-        "stop what uses it, or name another port"
-    ]
+        "stop what uses it, or name another port\n"
+    )
 
 
 async def test_status_of_a_directory_that_never_had_a_broker(hookline: Hookline, tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ async def listen() -> AsyncIterator[Listen]:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
         environ["HOOKLINE_SIGNING_KEY"] = key
         words = ("-m", "streams", "listen", "--port", "0", *arguments)
-        process = await asyncio.create_subprocess_exec(sys.executable, *words, env=environ, stdout=PIPE, stderr=PIPE)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *words, env=environ, stdout=PIPE, stderr=PIPE, preexec_fn=mind_interrupts
+        )
         started.append(process)
         assert process.stderr
         async with asyncio.timeout(30):
@@ -67,6 +69,11 @@ async def send(url: str, *delivery_ids: str) -> list[int | None]:
             headers = signing.headers(HOOK, delivery_id, BODY, int(time.time()), "1")
             statuses.append((await transport.post(url, headers, BODY, 10)).status)
     return statuses
+
+
+def mind_interrupts() -> None:
+    """A shell gives what it starts in the background deaf ears for Ctrl-C, and children inherit them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def request(**headers: str) -> Received:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 
 from streams.core.errors import LocalBrokerFailed
-from streams.kafka import broker_files, clients
+from streams.kafka import broker_failures, broker_files, clients
 from streams.kafka.broker import LocalBroker
 from streams.kafka.broker_jars import fetch_jars
 from streams.kafka.topics import RECORD_BYTES_MAX
@@ -115,16 +116,17 @@ async def test_one_directory_serves_one_broker(broker_factory: BrokerFactory) ->
         await second.start()
 
     broker_files.note(first.directory).unlink()  # as if it had been started by other means
-    with pytest.raises(LocalBrokerFailed, match="another broker uses .*: stop it, or name another directory"):
+    with pytest.raises(LocalBrokerFailed, match=r"another broker uses .*: stop it, or name another directory"):
         await second.start()
 
 
 @pytest.mark.parametrize("offset", [0, 1], ids=["its port", "its controller's"])
 async def test_a_taken_port_is_named_at_once(broker_factory: BrokerFactory, offset: int) -> None:
     broker = broker_factory()
-    with socket.create_server(("127.0.0.1", broker.port + offset)):
-        with pytest.raises(LocalBrokerFailed, match=f"port {broker.port + offset} of 127.0.0.1 cannot be used"):
-            await broker.start()
+    port = broker.port + offset
+    taken = pytest.raises(LocalBrokerFailed, match=f"port {port} of 127.0.0.1 cannot be used")
+    with socket.create_server(("127.0.0.1", port)), taken:
+        await broker.start()
     assert not broker.directory.exists()
 
 
@@ -133,7 +135,7 @@ async def test_a_broker_that_dies_by_itself_is_noticed(broker_factory: BrokerFac
     await broker.start()
     os.kill(broker.pid, signal.SIGKILL)
     async with asyncio.timeout(30):
-        with pytest.raises(LocalBrokerFailed, match="the broker ended by itself: look into .*broker.log"):
+        with pytest.raises(LocalBrokerFailed, match=r"the broker ended by itself: look into .*broker\.log"):
             await broker.ended()
 
 
@@ -181,6 +183,27 @@ async def test_a_java_too_old_for_the_broker_is_told(broker_factory: BrokerFacto
         await broker_factory(jars=jars).start()
 
 
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("java.io.IOException: No space left on device", "the disk is full: free space"),
+        (
+            "Socket server failed to bind to 127.0.0.1:9: Address already in use.",
+            "the port of 127.0.0.1:9 or its contr",
+        ),
+        ("Failed to acquire lock on file .lock in records.", "another broker uses"),
+        ("java.nio.file.AccessDeniedException: records/x", "the broker may not write to"),
+        ("Terminating due to java.lang.OutOfMemoryError: Java heap space", "the broker ran out of its 512 MB"),
+        ("[main] ERROR kafka.Kafka - odd", r"ended by itself: look into .*broker\.log, whose last error is: .* odd"),
+        ("", "whose last error is: it said nothing"),
+    ],
+)
+def test_the_log_of_a_broker_that_ended_becomes_one_sentence(tmp_path: Path, line: str, sentence: str) -> None:
+    log = tmp_path / "broker.log"
+    log.write_text(f"{line}\n[main] WARN something else\n" if line else "")
+    assert re.search(sentence, broker_failures.from_log(log, tmp_path, "127.0.0.1:9"))
+
+
 async def test_a_download_that_fails_leaves_nothing_and_says_why(
     broker_factory: BrokerFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,7 +249,7 @@ async def test_a_directory_that_cannot_be_written_is_named(broker_factory: Broke
 
 async def test_a_full_disk_before_the_start_is_told(broker_factory: BrokerFactory, small_disk: Path) -> None:
     (small_disk / "ballast").write_bytes(bytes(free_bytes_of(small_disk)))
-    with pytest.raises(LocalBrokerFailed, match="the disk is full: free space for .*, then start the broker again"):
+    with pytest.raises(LocalBrokerFailed, match=r"the disk is full: free space for .*, then start the broker again"):
         await broker_factory(directory=small_disk / "data").start()
 
 

@@ -1,0 +1,158 @@
+"""`hookline health`: the 24-hour report of every hook, once or as it changes."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from streams.cli.drawing import percent
+from streams.cli.output import line, output_option, run, settings, show, tell
+from streams.core.errors import InvalidInput
+from streams.core.payloads import iso
+from streams.core.records import Report, Window
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from streams.settings import Settings
+
+COLUMNS = (
+    "name", "id", "status", "success", "requests", "p50", "p95", "p99", "attempts", "retries", "failing", "last error"
+)  # fmt: skip
+"""Of the table: latencies in milliseconds per attempt, `failing` is how many deliveries in a row failed."""
+
+ORDER = ("error", "alert", "ok", "idle", "disabled")
+"""The worst come first, where they are seen."""
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Go on until Ctrl-C, and show reports as they change.")
+@click.option("--hook", metavar="ID", help="Only this hook.")
+@output_option
+def command(watch: bool, hook: str | None, output: str) -> None:
+    """Show how the deliveries of the last 24 hours went, hook by hook, the worst first.
+
+    \b
+    error     fewer than 90 % of the deliveries succeeded
+    alert     fewer than 99 %
+    ok        99 % or more
+    idle      nothing was delivered
+    disabled  the hook is off
+
+    \b
+    Example: the hooks that need somebody
+      hookline health -o jsonl | jq -r 'select(.status == "error") | .name'
+    """
+    from streams.kafka.answers import answered
+
+    ours = settings()
+    if watch and output == "json":
+        raise click.UsageError("what has no end is no JSON document: --watch prints -o table or -o jsonl")
+    if not watch:
+        run(answered(ours, _show(ours, hook, output)))
+    elif output == "table" and sys.stdout.isatty():
+        run(answered(ours, _redraw(ours, hook)))
+    else:
+        run(answered(ours, _lines(ours, hook)))
+
+
+async def _show(ours: "Settings", hook: str | None, output: str) -> None:
+    from streams.kafka import reports
+
+    found = await reports.read(ours)
+    if hook is not None and hook not in found:
+        raise InvalidInput(f"there is no report of a hook {hook}: `hookline hook list` has the hooks")
+    chosen = _sorted(report for report in found.values() if hook in (None, report.hook_id))
+    if output == "table":
+        from streams.cli.drawing import console
+
+        console().print(_table(chosen))
+    else:
+        show(map(_record, chosen), output, COLUMNS)
+    if not chosen and ours.log_level != "error":
+        tell("there are no reports yet: make a hook with `hookline hook create`, and see that `run health` runs")
+
+
+async def _redraw(ours: "Settings", hook: str | None) -> None:
+    """The table on a terminal, drawn anew whenever a report arrives."""
+    from rich.live import Live
+
+    from streams.cli.drawing import console
+    from streams.kafka import following, reports, topics
+
+    known: dict[str, Report] = {}
+    with Live(console=console(), auto_refresh=False) as live:
+        async for batch in following.from_state(ours, ours.topic_prefix + topics.HEALTH):
+            reports.take(known, batch)
+            chosen = _sorted(report for report in known.values() if hook in (None, report.hook_id))
+            drawn = _table(chosen)
+            drawn.caption, drawn.caption_justify = _summary(chosen), "left"
+            live.update(drawn, refresh=True)
+
+
+async def _lines(ours: "Settings", hook: str | None) -> None:
+    """A line of JSON for every report as it is, and for each that says something new."""
+    from streams.kafka import following, reports, topics
+
+    told: dict[str, Report] = {}
+    async for batch in following.from_state(ours, ours.topic_prefix + topics.HEALTH):
+        latest = {report.hook_id: report for report in reports.take({}, batch) if hook in (None, report.hook_id)}
+        for report in _sorted(latest.values()):
+            if _facts(report) != told.get(report.hook_id):
+                told[report.hook_id] = _facts(report)
+                line(_record(report))
+
+
+def _facts(report: Report) -> Report:
+    """The report without what passing time alone changes: it is renewed twice a minute."""
+    return msgspec.structs.replace(report, updated_at=0, window=Window(from_=0, to=0), hourly=[], state={})
+
+
+def _record(report: Report) -> dict[str, Any]:
+    """The report as it is on the topic, without the buckets that the health role keeps in it for itself."""
+    record: dict[str, Any] = msgspec.to_builtins(report)
+    del record["state"]
+    return record
+
+
+def _sorted(reports: Iterable[Report]) -> list[Report]:
+    return sorted(reports, key=lambda report: (ORDER.index(report.status), report.name, report.hook_id))
+
+
+def _summary(reports: Iterable[Report]) -> str:
+    """How many there are of each status, and when the newest report was made."""
+    chosen = list(reports)
+    counts = Counter[str](report.status for report in chosen)
+    newest = max((report.updated_at for report in chosen), default=None)
+    words = ", ".join(f"{counts[status]} {status}" for status in ORDER if counts[status])
+    return f"{words or 'no reports yet'}{f'; as of {iso(newest)}' if newest else ''}; Ctrl-C ends it"
+
+
+def _table(reports: Iterable[Report]) -> "Table":
+    from streams.cli.drawing import table
+
+    def word(row: Mapping[str, Any], column: str) -> str | None:
+        return row["status"] if column in ("status", "success") else None
+
+    return table(map(_for_people, reports), COLUMNS, word)
+
+
+def _for_people(report: Report) -> dict[str, Any]:
+    error = report.last_error
+    return {
+        "name": report.name,
+        "id": report.hook_id,
+        "status": report.status,
+        "success": percent(report.success_count, report.request_count),
+        "requests": report.request_count,
+        "p50": report.latency_ms.p50,
+        "p95": report.latency_ms.p95,
+        "p99": report.latency_ms.p99,
+        "attempts": report.attempts,
+        "retries": report.retries,
+        "failing": report.consecutive_failures,
+        "last error": error and f"{error.class_}: {error.message}",
+    }

@@ -1,0 +1,123 @@
+"""`hookline hook enable|disable|delete`: changes to hooks that exist, each on top of the latest version in force.
+
+Kafka has no compare-and-set: of two people who change one hook in the same second, the second wins.
+"""
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+import click
+import msgspec
+
+from streams.cli import hook_shown
+from streams.cli.output import output_option, run, settings, show, tell
+from streams.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from streams.kafka.hook_records import Hooks
+
+COLUMNS = ("id", "action", "topic", "partition", "offset")
+
+Verb = Literal["enable", "disable", "delete"]
+"""What is done to a hook; with a `d` behind, what was done."""
+
+ids_argument = click.argument("hook_ids", metavar="ID...", nargs=-1, required=True)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+
+
+@click.command()
+@ids_argument
+@dry_run_option
+@output_option
+def enable(hook_ids: tuple[str, ...], dry_run: bool, output: str) -> None:
+    """Let hooks receive events again, from now on.
+
+    \b
+    Example:
+      hookline hook enable 21characters0to9andaz
+    """
+    _change("enable", hook_ids, ask=False, dry_run=dry_run, output=output)
+
+
+@click.command()
+@ids_argument
+@yes_option
+@dry_run_option
+@output_option
+def disable(hook_ids: tuple[str, ...], yes: bool, dry_run: bool, output: str) -> None:
+    """Stop sending to hooks, and keep all else about them. On a terminal it asks first.
+
+    \b
+    Example: disable all that fail
+      hookline health | jq -r 'select(.status == "error").hookId' | xargs hookline hook disable
+    """
+    _change("disable", hook_ids, ask=not yes and sys.stdin.isatty(), dry_run=dry_run, output=output)
+
+
+@click.command()
+@ids_argument
+@yes_option
+@dry_run_option
+@output_option
+def delete(hook_ids: tuple[str, ...], yes: bool, dry_run: bool, output: str) -> None:
+    """Delete hooks for good. On a terminal it asks first; without one it needs --yes.
+
+    \b
+    Example:
+      hookline hook delete --yes 21characters0to9andaz
+    """
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise click.UsageError("there is no terminal to ask on: say --yes to delete")
+    _change("delete", hook_ids, ask=not yes, dry_run=dry_run, output=output)
+
+
+def _change(verb: Verb, hook_ids: Iterable[str], *, ask: bool, dry_run: bool, output: str) -> None:
+    from streams.kafka import hook_records
+    from streams.kafka.answers import answered
+
+    ours, wanted = settings(), list(dict.fromkeys(hook_ids))
+    found = run(answered(ours, hook_records.read(ours)))
+    hook_shown.require(found, wanted)
+    records = [(hook_id, _record(verb, found, hook_id)) for hook_id in wanted if _changes(verb, found, hook_id)]
+    if records and ask and not dry_run:
+        _ask(verb, found, [hook_id for hook_id, _ in records])
+    places = run(answered(ours, hook_records.write(ours, records))) if records and not dry_run else []
+    at = {hook_id: place._asdict() for (hook_id, _), place in zip(records, places, strict=False)}
+    done = {hook_id: f"would {verb}" if dry_run else f"{verb}d" for hook_id, _ in records}
+    rows = [{"id": hook_id, "action": done.get(hook_id, "unchanged"), **at.get(hook_id, {})} for hook_id in wanted]
+    show(rows, output, COLUMNS)
+    if ours.log_level != "error":
+        tell(f"{f'would {verb}' if dry_run else f'{verb}d'} {len(records)} of {len(wanted)} hooks")
+
+
+def _changes(verb: Verb, found: "Hooks", hook_id: str) -> bool:
+    """Whether there is anything to do. Raises InvalidInput for a hook without a version to enable or disable."""
+    if verb == "delete":
+        return True
+    if hook_id not in found.in_force:
+        raise InvalidInput(f"hook {hook_id} was never valid: {found.refused[hook_id]}")
+    return found.in_force[hook_id].hook.enabled != (verb == "enable")
+
+
+def _record(verb: Verb, found: "Hooks", hook_id: str) -> bytes | None:
+    """The version in force with `enabled` changed and every other member as its writer left it; None deletes."""
+    if verb == "delete":
+        return None
+    record = msgspec.json.decode(found.in_force[hook_id].value, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode(record | {"enabled": msgspec.Raw(b"true" if verb == "enable" else b"false")})
+
+
+def _ask(verb: Verb, found: "Hooks", hook_ids: Iterable[str]) -> None:
+    """Name the hooks and ask; anything but a yes ends the command with exit code 1."""
+    from streams.cli.drawing import printable
+
+    for hook_id in hook_ids:
+        stored = found.in_force.get(hook_id)
+        tell(f"{hook_id}  {printable(stored.hook.name)}  {hook_shown.host(stored.hook)}" if stored else hook_id)
+    # Not click.confirm, which prints a blank to stdout.
+    click.echo(f"{verb.capitalize()} them? [y/N] ", nl=False, err=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        tell("nothing was changed")
+        sys.exit(1)

@@ -1,0 +1,59 @@
+"""What the demo has seen: events published, deliveries expected, outcomes told; and what nobody can explain."""
+
+from collections import Counter, deque
+
+from msgspec import Struct
+
+from streams.core import ids
+from streams.core.records import Outcome, Report
+
+LINES_MAX = 12
+
+
+class Sight(Struct, frozen=True):
+    """One line of the live view: an attempt that will be repeated, or an outcome."""
+
+    time: str
+    word: str
+    event: str
+    hook: str
+    detail: str
+
+
+class Tally:
+    """Counts that end in one question: does every (event, hook) have its outcome?"""
+
+    def __init__(self, hooks: dict[str, str]) -> None:
+        self.hooks = hooks
+        self.events: Counter[str] = Counter()
+        self.expected: set[str] = set()
+        self.ended: dict[str, Outcome] = {}
+        self.retries = 0
+        self.reports: dict[str, Report] = {}
+        self.lines: deque[Sight] = deque(maxlen=LINES_MAX)
+
+    def published(self, event: str, event_id: str) -> None:
+        """An event was acknowledged by the broker; every hook of the demo wants every event."""
+        self.events[event] += 1
+        self.expected |= {ids.delivery_id(event_id, hook) for hook in self.hooks}
+
+    def outcome(self, outcome: Outcome) -> None:
+        """An outcome was read from `hooks.log`."""
+        self.ended[outcome.id] = outcome
+
+    @property
+    def unexplained(self) -> int:
+        """Expected deliveries without an outcome, and outcomes nobody expected."""
+        return len(self.expected ^ self.ended.keys())
+
+    def summary(self) -> dict[str, int]:
+        """The figures of the last line."""
+        statuses = Counter(outcome.status for outcome in self.ended.values())
+        return {
+            "events": self.events.total(),
+            "deliveries": len(self.ended),
+            "delivered": statuses["delivered"],
+            "retries": sum(len(outcome.attempts) - 1 for outcome in self.ended.values()),
+            "exhausted": statuses["exhausted"],
+            "unexplained": self.unexplained,
+        }

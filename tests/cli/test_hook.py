@@ -1,0 +1,279 @@
+"""`hookline hook`, run as people run it against a real broker: who may write what, and what is shown of it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+
+from streams.core import health
+from streams.core.records import Hook, Outgoing
+from streams.kafka import hook_records, topics
+from streams.settings import Settings
+from tests.cli.commands import Ran, hookline, nobody, publish, read, rows
+from tests.line import KEY, hook, hook_id
+
+URL = "http://127.0.0.1:9000/hooks?token=t0ken"
+TOKEN = "Bearer s3cret:with-colon"
+UNKNOWN = "z" * 21
+
+
+def put(settings: Settings, *hooks: dict[str, Any]) -> None:
+    """Write hook records as an operator's own tooling would, past all checks."""
+    publish(settings, *(Outgoing(topic=topics.CONFIG, key=h["id"].encode(), value=orjson.dumps(h)) for h in hooks))
+
+
+def records(settings: Settings) -> list[tuple[str, Any]]:
+    """Key and value of all that was ever written to `hooks.config`."""
+    found = read(settings, topics.CONFIG)
+    return [((r.key or b"").decode(), None if r.value is None else orjson.loads(r.value)) for r in found]
+
+
+def latest(settings: Settings, hook: str) -> Any:
+    return dict(records(settings))[hook]
+
+
+def test_create_writes_a_hook_that_the_roles_take_and_prints_it_once_with_its_key(applied: Settings) -> None:
+    ran = hookline(
+        applied,
+        *("hook", "create", "--url", URL, "--events", "User.Created, Role.*", "--events", "User.Created"),
+        *("--name", "CRM", "--header-file", "-", "--retry", "logto", "--signature", "both", "--tenant", "acme"),
+        given=f"authorization: {TOKEN}\n\nx-team: identity\n",
+    )
+    (shown,) = rows(ran)
+    written = latest(applied, shown["id"])
+    assert re.fullmatch("[0-9a-z]{21}", written["id"])
+    assert re.fullmatch("[0-9a-zA-Z]{32}", written["signingKey"])
+    assert written | {"createdAt": 0} == {
+        "id": shown["id"],
+        "tenantId": "acme",
+        "name": "CRM",
+        "events": ["User.Created", "Role.*"],
+        "config": {"url": URL, "headers": {"authorization": TOKEN, "x-team": "identity"}},
+        "signingKey": shown["signingKey"],
+        "enabled": True,
+        "createdAt": 0,
+        "delivery": {"retry": "logto", "signature": "both"},
+    }
+    assert "s3cret" not in ran.stdout + ran.stderr
+    assert f"created {shown['id']}" in ran.stderr
+    assert hook_records.refusal(hook_records.rules(applied), shown["id"], orjson.dumps(written)) is None
+
+
+def test_two_hooks_made_alike_share_neither_id_nor_key(applied: Settings) -> None:
+    made = [rows(hookline(applied, "hook", "create", "--url", URL, "--events", "*"))[0] for _ in range(2)]
+    assert made[0]["id"] != made[1]["id"]
+    assert made[0]["signingKey"] != made[1]["signingKey"]
+
+
+def test_create_refuses_what_the_roles_would_with_every_reason_and_exit_code_4(applied: Settings) -> None:
+    before = len(records(applied))
+    ran = hookline(
+        applied,
+        *("hook", "create", "--url", "ftp://127.0.0.1/", "--events", "User.Nope", "--header-file", "-"),
+        given="host: s3cret\n",
+    )
+    assert (ran.returncode, ran.stdout) == (4, "")
+    for word in ("User.Nope", "'host' is reserved", "config.url (scheme)"):
+        assert word in ran.stderr
+    assert "s3cret" not in ran.stderr
+    assert len(records(applied)) == before
+
+
+def test_a_header_file_that_is_none_is_told_by_line_and_never_repeated(applied: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "headers"
+    path.write_text("x-a: 1\nBearer s3cret\n")
+    ran = hookline(applied, "hook", "create", "--url", URL, "--events", "*", "--header-file", str(path))
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert f"line 2 of {path}" in ran.stderr
+    assert "s3cret" not in ran.stderr
+
+
+def test_create_on_trial_shows_the_hook_without_a_key_and_writes_nothing(applied: Settings) -> None:
+    before = len(records(applied))
+    ran = hookline(applied, "hook", "create", "--url", URL, "--events", "*", "--dry-run", "-o", "json")
+    assert orjson.loads(ran.stdout)["signingKey"] == "set"
+    assert "nothing was written" in ran.stderr
+    assert len(records(applied)) == before
+
+
+def test_a_header_value_cannot_be_given_on_the_command_line(applied: Settings) -> None:
+    ran = hookline(applied, "hook", "create", "--url", URL, "--events", "*", "--header", "a: b")
+    assert ran.returncode == 2
+
+
+def test_get_shows_secrets_only_as_set(applied: Settings) -> None:
+    put(applied, hook(1, URL, config={"headers": {"authorization": TOKEN}}, team={"size": 3}))
+    for output in ("json", "jsonl", "table"):
+        ran = hookline(applied, "hook", "get", hook_id(1), "-o", output)
+        assert ran.returncode == 0
+        assert "s3cret" not in ran.stdout + ran.stderr
+        assert KEY not in ran.stdout + ran.stderr
+        assert hook_id(1) in ran.stdout
+    assert re.search(r"config.headers.authorization +set", ran.stdout)
+    assert re.search(r"team.size +3", ran.stdout)
+
+
+def test_what_get_reveals_can_be_put_back_unchanged(applied: Settings) -> None:
+    given = hook(2, URL, config={"headers": {"authorization": TOKEN}}, ours={"big": 2**70, "list": [1, {}]})
+    text = orjson.dumps(given | {"ours": None}).replace(b"null", b'{"big":1180591620717411303424,"one":1.0}')
+    publish(applied, Outgoing(topic=topics.CONFIG, key=given["id"].encode(), value=text))
+    shown = hookline(applied, "hook", "get", hook_id(2), "--reveal", "-o", "json")
+    assert TOKEN in shown.stdout
+    assert hookline(applied, "hook", "put", given=shown.stdout).returncode == 0
+    values = [record.value for record in read(applied, topics.CONFIG) if record.key == hook_id(2).encode()]
+    assert re.sub(rb"\s", b"", values[-1] or b"") == re.sub(rb"\s", b"", text)
+
+
+@pytest.mark.parametrize("words", [("get", UNKNOWN), ("enable", UNKNOWN), ("delete", "--yes", UNKNOWN)])
+def test_an_unknown_hook_is_exit_code_4_and_one_sentence(applied: Settings, words: tuple[str, ...]) -> None:
+    ran = hookline(applied, "hook", *words)
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert ran.stderr == f"hookline: there is no hook {UNKNOWN}: `hookline hook list` has them all\n"
+
+
+def test_put_writes_every_line_and_says_where(applied: Settings) -> None:
+    text = b"\n".join(orjson.dumps(hook(n, URL)) for n in (10, 11)).decode()
+    ran = hookline(applied, "hook", "put", given=text)
+    assert [(row["id"], row["action"]) for row in rows(ran)] == [(hook_id(10), "put"), (hook_id(11), "put")]
+    assert rows(ran)[1]["offset"] == rows(ran)[0]["offset"] + 1
+    assert latest(applied, hook_id(11)) == hook(11, URL)
+    assert "put 2 hooks" in ran.stderr
+
+
+def test_put_writes_none_when_one_is_refused_and_tells_all_reasons(applied: Settings) -> None:
+    before = len(records(applied))
+    good, bad = orjson.dumps(hook(12, URL)).decode(), orjson.dumps(hook(13, URL, ["Nope"])).decode()
+    ran = hookline(applied, "hook", "put", given=f'{good}\n{bad}\n{{"id": "{hook_id(14)}"}}\n')
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert "2 of 3 refused, nothing was written" in ran.stderr
+    assert "hook 2: events: 'Nope' is no event" in ran.stderr
+    assert "hook 3: Object missing required field" in ran.stderr
+    assert len(records(applied)) == before
+
+
+@pytest.mark.parametrize("given", ["", "{", "[]", '{"id": 3}'])
+def test_put_of_what_is_no_hook_is_exit_code_4(applied: Settings, given: str) -> None:
+    ran = hookline(applied, "hook", "put", given=given)
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert "Traceback" not in ran.stderr
+
+
+def test_put_on_trial_writes_nothing(applied: Settings) -> None:
+    ran = hookline(applied, "hook", "put", "--dry-run", given=orjson.dumps(hook(15, URL)).decode())
+    assert rows(ran) == [{"id": hook_id(15), "action": "would put"}]
+    assert hook_id(15) not in dict(records(applied))
+
+
+def test_disable_changes_enabled_and_keeps_every_other_byte_of_the_record(applied: Settings) -> None:
+    text = orjson.dumps(hook(20, URL, ours=0)).replace(b'"ours":0', b'"ours":{"n":1.10,"big":1180591620717411303424}')
+    publish(applied, Outgoing(topic=topics.CONFIG, key=hook_id(20).encode(), value=text))
+    ran = hookline(applied, "hook", "disable", hook_id(20))
+    assert [row["action"] for row in rows(ran)] == ["disabled"]
+    values = [record.value for record in read(applied, topics.CONFIG) if record.key == hook_id(20).encode()]
+    assert values[-1] == text.replace(b'"enabled":true', b'"enabled":false')
+    again = hookline(applied, "hook", "disable", hook_id(20))
+    assert rows(again) == [{"id": hook_id(20), "action": "unchanged"}]
+
+
+def test_enable_builds_on_the_latest_version_that_is_valid(applied: Settings) -> None:
+    put(applied, hook(21, URL, enabled=False), hook(21, URL, ["Nope"], enabled=False))
+    assert rows(hookline(applied, "hook", "enable", hook_id(21)))[0]["action"] == "enabled"
+    assert latest(applied, hook_id(21)) == hook(21, URL)
+
+
+def test_disable_on_trial_writes_nothing(applied: Settings) -> None:
+    put(applied, hook(22, URL))
+    ran = hookline(applied, "hook", "disable", "--dry-run", hook_id(22))
+    assert rows(ran) == [{"id": hook_id(22), "action": "would disable"}]
+    assert "would disable 1 of 1 hooks" in ran.stderr
+    assert latest(applied, hook_id(22))["enabled"] is True
+
+
+def test_delete_needs_a_yes_where_nobody_can_be_asked(applied: Settings) -> None:
+    put(applied, hook(23, URL))
+    ran = hookline(applied, "hook", "delete", hook_id(23))
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "--yes" in ran.stderr
+    assert latest(applied, hook_id(23))
+
+
+def test_delete_asks_on_a_terminal_and_a_no_changes_nothing(applied: Settings) -> None:
+    put(applied, hook(24, URL))
+    ran = hookline(applied, "hook", "delete", hook_id(24), typed="n\n")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert f"{hook_id(24)}  hook 24  127.0.0.1" in ran.stderr
+    assert "Delete them? [y/N]" in ran.stderr
+    assert latest(applied, hook_id(24))
+
+
+def test_delete_writes_a_null_for_every_hook_and_then_they_are_unknown(applied: Settings) -> None:
+    put(applied, hook(25, URL), hook(26, URL))
+    ran = hookline(applied, "hook", "delete", hook_id(25), hook_id(26), typed="y\n")
+    assert ran.returncode == 0
+    assert ran.stdout.count('"deleted"') == 2
+    assert (latest(applied, hook_id(25)), latest(applied, hook_id(26))) == (None, None)
+    assert hookline(applied, "hook", "get", hook_id(25)).returncode == 4
+
+
+def test_list_has_the_newest_first_with_the_figures_of_the_latest_report(settings: Settings) -> None:
+    assert hookline(settings, "topic", "apply", "--yes").returncode == 0
+    hooks = [
+        hook(1, URL, ["User.*", "Role.Created"], createdAt=1, name="old [red]"),
+        hook(2, URL, ["*"], createdAt=3, name="new\x1b[2J", tenantId="acme"),
+        hook(3, URL, ["Role.Deleted"], createdAt=2, enabled=False),
+    ]
+    put(settings, *hooks, hook(3, URL, ["Nope"]))
+    publish(settings, *(report(h) for h in hooks))
+    found = rows(hookline(settings, "hook", "list"))
+    assert [row["id"] for row in found] == [hook_id(2), hook_id(3), hook_id(1)]
+    assert found[0] == {
+        "id": hook_id(2),
+        "tenantId": "acme",
+        "name": "new\x1b[2J",
+        "events": ["*"],
+        "host": "127.0.0.1",
+        "enabled": True,
+        "status": "idle",
+        "requestCount": 0,
+        "successCount": 0,
+        "successRate": None,
+        "createdAt": 3,
+    }
+    assert chosen(hookline(settings, "hook", "list", "--event", "Role.Deleted")) == [2, 3]
+    assert chosen(hookline(settings, "hook", "list", "--tenant", "default")) == [3, 1]
+    assert hookline(settings, "hook", "list", "--event", "Role.Nope").returncode == 4
+    shown = hookline(settings, "hook", "list", "-o", "table")
+    assert "User.* / Role.Created" in shown.stdout
+    assert "old [red]" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    assert f"the latest record of '{hook_id(3)}' is refused" in shown.stderr
+
+
+def chosen(ran: Ran) -> list[int]:
+    return [int(row["id"][4:]) for row in rows(ran)]
+
+
+def report(fields: dict[str, Any]) -> Outgoing:
+    """The health role's report of a hook without deliveries."""
+    made = health.report(msgspec.convert(fields, Hook), health.Window(), 1_790_000_000_000)
+    return Outgoing(topic=topics.HEALTH, key=made.hook_id.encode(), value=msgspec.json.encode(made))
+
+
+@pytest.mark.parametrize("words", [("list",), ("create", "--url", URL, "--events", "*"), ("enable", UNKNOWN)])
+def test_without_topics_the_exit_code_is_1_with_the_command_that_mends_it(
+    settings: Settings, words: tuple[str, ...]
+) -> None:
+    ran = hookline(settings, "hook", *words)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "`hookline topic apply`" in ran.stderr
+
+
+@pytest.mark.parametrize("words", [("list",), ("put",), ("delete", "--yes", UNKNOWN)])
+def test_without_a_broker_the_exit_code_is_3(words: tuple[str, ...]) -> None:
+    with nobody() as settings:
+        ran = hookline(settings, "hook", *words, given=orjson.dumps(hook(1, "https://crm.example.com/")).decode())
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert ran.stderr.startswith("hookline: no Kafka broker answers at 127.0.0.1:")
