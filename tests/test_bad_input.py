@@ -141,6 +141,10 @@ _EVENTS = (
     event("binary-ce-other-event", "bad-cloudevent", "type says User.Created, `event` says 'User.Deleted'",
           text(event="User.Deleted"), headers=binary()),
     event("binary-ce-unknown", "unknown-event", "CloudEvents type 'a.b'", b"{}", headers=binary(ce_type=b"a.b")),
+    event("null-tenant", "bad-tenant", "header tenant-id is not 1 to 21", text(), headers=(("tenant-id", None),)),
+    event("empty-tenant", "bad-tenant", "header tenant-id is not 1 to 21", text(), headers=(("tenant-id", b""),)),
+    event("long-tenant", "bad-tenant", "header tenant-id is not 1", text(), headers=(("tenant-id", b"t" * 22),)),
+    event("odd-tenant", "bad-tenant", "header tenant-id is not 1 to 21", text(), headers=(("tenant-id", b"\xff"),)),
     event("structured-ce-no-data", "bad-cloudevent", "structured mode: Object missing required field `data`",
           structured(data=...), headers=STRUCTURED),
     event("structured-ce-cut", "bad-cloudevent", "structured mode: Input data", structured()[:-1], headers=STRUCTURED),
@@ -177,7 +181,7 @@ GOOD = (
     good("text", text('"\\u0061\\/":"\\u00e9\\ud83d\\ude00 é😀\u2028"')),
     good("inner-hook-id", text('"data":{"hookId":"x"}')),
     good("white-space", b" \r\n\t" + text('"a": [ ]') + b"\n", text('"a": [ ]')),
-    good("null-headers", text('"n":1'), headers=(("tenant-id", None), ("event-id", None), ("traceparent", None))),
+    good("null-headers", text('"n":1'), headers=(("event-id", None), ("traceparent", None))),
     good("binary-ce", b'{"n":1}', CE_PAYLOAD, binary(ce_time=b"2026-08-21T08:00:00Z")),
     good("structured-ce", structured(data=..., time="2026-08-21T08:00:00Z")[:-1] + b',"data":{ "o":1.0}}',
          b'{"event":"User.Created","o":1.0,"createdAt":"2026-08-21T08:00:00Z"}', STRUCTURED),
@@ -430,14 +434,13 @@ def test_what_nobody_can_read_becomes_one_dead_letter_with_its_reason(found: Fou
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_dead_letter_holds_the_original_and_says_where_and_when(found: Found, row: Row, receiver: Receiver) -> None:
+    """Two nulls do not survive, and become empty: that of a header, and that of a value without a key."""
     letter, at = found.letter(row), found.places[row.name]
     original = _at(receiver, row.record) if row in HOOKS else row.record
-    value = (
-        b"" if (original.key, original.value) == (None, None) else original.value
-    )  # the one that is not kept: a null
+    value = b"" if (original.key, original.value) == (None, None) else original.value
     assert (letter.key, short(letter.value)) == (original.key, short(value))
     split = len(original.headers)
-    assert letter.headers[:split] == original.headers
+    assert letter.headers[:split] == tuple((name, given or b"") for name, given in original.headers)
     assert [name for name, _ in letter.headers[split:]] == OURS
     ours = {name: value.decode() for name, value in letter.headers[split:]}
     origin = (ours["source-topic"], int(ours["source-partition"]), int(ours["source-offset"]))

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streams.core.events import LAST_MS
+from streams.core.moments import iso
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -44,6 +47,11 @@ def printable(value: object) -> str:
 def percent(successes: int, requests: int) -> str | None:
     """A success rate as Logto's console prints it: two decimals; None when there were no requests."""
     return f"{100 * successes / requests:.2f} %" if requests else None
+
+
+def when(at_ms: int) -> str:
+    """A time in Unix milliseconds as people and JSON are shown it; what a record says may lie beyond all calendars."""
+    return iso(min(max(at_ms, 0), LAST_MS))
 
 
 def console() -> "Console":

@@ -1,9 +1,6 @@
 """`hookline event publish`: identity events from a pipe onto their topics, checked as the router would check them."""
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -11,6 +8,7 @@ import msgspec
 
 from streams.cli import inputs
 from streams.cli.output import output_option, run, settings, show, tell
+from streams.cli.progress import progress
 from streams.core import catalogue, events, ids, samples
 from streams.core.catalogue import Catalogue
 from streams.core.errors import InvalidInput
@@ -44,8 +42,8 @@ def publish(
 ) -> None:
     """Publish identity events.
 
-    FILE, or stdin, holds one JSON object, or one a line. Each is checked as the router will check it; if any is refused, all reasons are told and none is sent. Prints where
-    each lies once the broker has acknowledged it.
+    FILE, or stdin, holds one JSON object, or one a line. Each is checked as the router will check it; if any is
+    refused, all reasons are told and none is sent. Prints where each lies once the broker has acknowledged it.
 
     \b
     Example:
@@ -139,7 +137,7 @@ async def _send(ours: "Settings", records: list[Outgoing], rows: list[dict[str, 
 
     # First of all, because some brokers make a topic that does not exist when somebody writes to it.
     await reader.partitions(ours, sorted({ours.topic_prefix + record.topic for record in records}))
-    with _progress(len(records), ours) as advance:
+    with progress(len(records), CHUNK, ours) as advance:
         async with publisher(ours) as out:
             for start in range(0, len(records), CHUNK):
                 chunk = records[start : start + CHUNK]
@@ -147,18 +145,3 @@ async def _send(ours: "Settings", records: list[Outgoing], rows: list[dict[str, 
                     key = None if record.key is None else record.key.decode()
                     rows.append(at._asdict() | {"event": _event(_payload(record.value or b"")), "key": key})
                 advance(len(chunk))
-
-
-@contextmanager
-def _progress(count: int, ours: "Settings") -> Iterator[Callable[[int], None]]:
-    """A bar on stderr while many are sent before a person's eyes."""
-    if count <= CHUNK or ours.log_level == "error" or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=count)
-        yield lambda done: progress.advance(task, done)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streams.cli.drawing import when
 from streams.cli.output import run, settings
 from streams.cli.streaming import Row, follow, printer, stream_option
 from streams.core import catalogue, events
 from streams.core.catalogue import Catalogue
-from streams.core.payloads import iso
 from streams.core.records import DeadLetter, Event, Incoming
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ COLUMNS = {"time": 24, "topic": 21, "partition": -9, "offset": -8, "event": 32, 
 def tail(names: tuple[str, ...], from_beginning: bool, limit: int | None, output: str) -> None:
     """Print identity events as they arrive.
 
-    When and where each lies, its name and its key, until Ctrl-C. What the router refuses has the reason in place of a name.
+    When and where each lies, its name and its key, until Ctrl-C. What the router refuses has the reason in place of
+    a name.
 
     \b
     Example: the next ten events about users
@@ -57,7 +58,7 @@ async def _tail(
 def _row(record: Incoming, found: Event | DeadLetter) -> dict[str, Any]:
     """`event` is null, and `refused` says why, where the router makes a dead letter of it."""
     row = {
-        "time": iso(min(max(record.timestamp, 0), events.LAST_MS)),
+        "time": when(record.timestamp),
         "topic": record.at.topic,
         "partition": record.at.partition,
         "offset": record.at.offset,

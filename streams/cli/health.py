@@ -1,31 +1,23 @@
 """`hookline health`: the 24-hour report of every hook, once or as it changes."""
 
 import sys
-from collections import Counter
-from collections.abc import Iterable, Mapping
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from streams.cli.drawing import percent
+from streams.cli.drawing import when
+from streams.cli.health_table import COLUMNS, health_table, summary, worst_first
 from streams.cli.output import line, output_option, run, settings, show, tell
 from streams.core.errors import InvalidInput
-from streams.core.payloads import iso
 from streams.core.records import Report, Window
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from streams.settings import Settings
 
-COLUMNS = (
-    "name", "id", "status", "success", "requests", "p50", "p95", "p99", "attempts", "retries", "failing", "last error"
-)  # fmt: skip
-"""Of the table: latencies in milliseconds per attempt, `failing` is how many deliveries in a row failed."""
-
-ORDER = ("error", "alert", "ok", "idle", "disabled")
-"""The worst come first, where they are seen."""
+STALE_MS = 120_000
+"""A report is renewed at least every minute (CONTRACT 7); when none is, nobody makes them any more."""
 
 
 @click.command()
@@ -65,15 +57,18 @@ async def _show(ours: "Settings", hook: str | None, output: str) -> None:
     found = await reports.read(ours)
     if hook is not None and hook not in found:
         raise InvalidInput(f"there is no report of a hook {hook}: `hookline hook list` has the hooks")
-    chosen = _sorted(report for report in found.values() if hook in (None, report.hook_id))
+    chosen = worst_first(report for report in found.values() if hook in (None, report.hook_id))
     if output == "table":
         from streams.cli.drawing import console
 
-        console().print(_table(chosen))
+        console().print(health_table(chosen))
     else:
         show(map(_record, chosen), output, COLUMNS)
     if not chosen and ours.log_level != "error":
         tell("there are no reports yet: make a hook with `hookline hook create`, and see that `run health` runs")
+    newest = max((report.updated_at for report in chosen), default=None)
+    if newest is not None and time.time() * 1000 - newest > STALE_MS:
+        tell(f"the newest report is of {when(newest)}: see that `hookline run health` runs")
 
 
 async def _redraw(ours: "Settings", hook: str | None) -> None:
@@ -87,9 +82,9 @@ async def _redraw(ours: "Settings", hook: str | None) -> None:
     with Live(console=console(), auto_refresh=False) as live:
         async for batch in following.from_state(ours, ours.topic_prefix + topics.HEALTH):
             reports.take(known, batch)
-            chosen = _sorted(report for report in known.values() if hook in (None, report.hook_id))
-            drawn = _table(chosen)
-            drawn.caption, drawn.caption_justify = _summary(chosen), "left"
+            chosen = worst_first(report for report in known.values() if hook in (None, report.hook_id))
+            drawn = health_table(chosen)
+            drawn.caption, drawn.caption_justify = summary(chosen), "left"
             live.update(drawn, refresh=True)
 
 
@@ -99,9 +94,10 @@ async def _lines(ours: "Settings", hook: str | None) -> None:
 
     told: dict[str, Report] = {}
     async for batch in following.from_state(ours, ours.topic_prefix + topics.HEALTH):
-        latest = {report.hook_id: report for report in reports.take({}, batch) if hook in (None, report.hook_id)}
-        for report in _sorted(latest.values()):
-            if _facts(report) != told.get(report.hook_id):
+        latest: dict[str, Report] = {}
+        reports.take(latest, batch)
+        for report in worst_first(latest.values()):
+            if hook in (None, report.hook_id) and _facts(report) != told.get(report.hook_id):
                 told[report.hook_id] = _facts(report)
                 line(_record(report))
 
@@ -116,43 +112,3 @@ def _record(report: Report) -> dict[str, Any]:
     record: dict[str, Any] = msgspec.to_builtins(report)
     del record["state"]
     return record
-
-
-def _sorted(reports: Iterable[Report]) -> list[Report]:
-    return sorted(reports, key=lambda report: (ORDER.index(report.status), report.name, report.hook_id))
-
-
-def _summary(reports: Iterable[Report]) -> str:
-    """How many there are of each status, and when the newest report was made."""
-    chosen = list(reports)
-    counts = Counter[str](report.status for report in chosen)
-    newest = max((report.updated_at for report in chosen), default=None)
-    words = ", ".join(f"{counts[status]} {status}" for status in ORDER if counts[status])
-    return f"{words or 'no reports yet'}{f'; as of {iso(newest)}' if newest else ''}; Ctrl-C ends it"
-
-
-def _table(reports: Iterable[Report]) -> "Table":
-    from streams.cli.drawing import table
-
-    def word(row: Mapping[str, Any], column: str) -> str | None:
-        return row["status"] if column in ("status", "success") else None
-
-    return table(map(_for_people, reports), COLUMNS, word)
-
-
-def _for_people(report: Report) -> dict[str, Any]:
-    error = report.last_error
-    return {
-        "name": report.name,
-        "id": report.hook_id,
-        "status": report.status,
-        "success": percent(report.success_count, report.request_count),
-        "requests": report.request_count,
-        "p50": report.latency_ms.p50,
-        "p95": report.latency_ms.p95,
-        "p99": report.latency_ms.p99,
-        "attempts": report.attempts,
-        "retries": report.retries,
-        "failing": report.consecutive_failures,
-        "last error": error and f"{error.class_}: {error.message}",
-    }

@@ -58,8 +58,8 @@ def create(
 ) -> None:
     """Make a hook and print its record.
 
-    The signing key is shown this once. Header values are often secrets, which everybody on this machine could read on a command line: they come from a
-    file or from stdin.
+    The signing key is shown this once. Header values are often secrets, which everybody on this machine could read on
+    a command line: they come from a file or from stdin.
 
     \b
     Example:

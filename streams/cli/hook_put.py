@@ -22,8 +22,8 @@ class _Named(msgspec.Struct):
 def put(source: BinaryIO, dry_run: bool, output: str) -> None:
     """Write whole hook records.
 
-    FILE, or stdin, holds one JSON object, or one a line. Each is checked as every role checks it; if any is refused, all reasons are told and none is written. A record
-    takes the place of the one with its id.
+    FILE, or stdin, holds one JSON object, or one a line. Each is checked as every role checks it; if any is refused,
+    all reasons are told and none is written. A record takes the place of the one with its id.
 
     \b
     Example:

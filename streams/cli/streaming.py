@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from streams.cli.drawing import COLOURS, printable
+from streams.cli.drawing import COLOURS, console, printable
 from streams.cli.output import line, tell
 from streams.core.records import Incoming
 from streams.settings import Settings
@@ -47,14 +47,15 @@ def printer(output: str, columns: Columns) -> Callable[[Row], None]:
     """What prints one row: as a line of JSON, or in columns under a heading, which is printed now."""
     if output == "jsonl":
         return line
-    click.echo(_padded(columns, {name: name for name in columns}))
-    return lambda row: click.echo(_padded(columns, row))
+    colours = {} if console().no_color else COLOURS
+    click.echo(_padded(columns, {name: name for name in columns}, colours))
+    return lambda row: click.echo(_padded(columns, row, colours))
 
 
-def _padded(columns: Columns, row: Row) -> str:
+def _padded(columns: Columns, row: Row, colours: Mapping[str, str]) -> str:
     cells = []
     for name, width in columns.items():
         text = printable(row[name])
         cell = text.ljust(width) if width > 0 else text.rjust(-width)
-        cells.append(click.style(cell, fg=COLOURS.get(text)) if name == COLOURED else cell)
+        cells.append(click.style(cell, fg=colours.get(text)) if name == COLOURED else cell)
     return "  ".join(cells).rstrip()

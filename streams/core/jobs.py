@@ -51,7 +51,8 @@ def _short(key: bytes) -> bytes:
 
 def read(record: Incoming) -> Job | DeadLetter:
     """The job in a record, or a dead letter that says which part of it nobody could read."""
-    texts = {name: (record.header(name) or b"").decode("utf-8", "replace") for name in REQUIRED}
+    headers = dict(record.headers)
+    texts = {name: headers.get(name, b"").decode("utf-8", "replace") for name in REQUIRED}
     missing = [name for name, text in texts.items() if not text]
     if record.key is None or record.value is None or missing:
         absent = missing[0] if missing else "key" if record.key is None else "value"
@@ -73,6 +74,6 @@ def read(record: Incoming) -> Job | DeadLetter:
         source=Coordinates(topic, int(partition), int(offset)),
         hook_version=(int(version[0]), int(version[1])),
         at=record.at,
-        event_key=record.header("event-key"),
-        traceparent=(record.header("traceparent") or b"").decode("ascii", "replace") or None,
+        event_key=headers.get("event-key"),
+        traceparent=headers.get("traceparent", b"").decode("ascii", "replace") or None,
     )

@@ -13,6 +13,9 @@ T = TypeVar("T")
 STRIDE_MAX = 20_000
 """Most records read at a stretch; strides begin at what was asked for and grow fourfold while too few are found."""
 
+FETCH_WAIT_MS = 10
+"""How long a fetch at a partition's end waits for more: after it a seek backwards would wait as long."""
+
 
 async def newest(
     settings: Settings, topic: str, since_ms: int, limit: int, pick: Callable[[Incoming], T | None]
@@ -22,7 +25,7 @@ async def newest(
     The newest of the whole topic are among them. `since_ms` (Unix milliseconds) is held against record timestamps.
     """
     found = await reader.partitions(settings, [topic])
-    async with clients.consumer(settings) as consumer:
+    async with clients.consumer(settings, fetch_max_wait_ms=FETCH_WAIT_MS) as consumer:
         ends = await consumer.end_offsets(found)
         firsts = await consumer.offsets_for_times(dict.fromkeys(found, since_ms))
         picked: list[T] = []

@@ -1,6 +1,7 @@
 """`hooks.health` for commands: the latest report of every hook."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import msgspec
 
@@ -11,23 +12,18 @@ from streams.settings import Settings
 _decoder = msgspec.json.Decoder(Report)
 
 
-def take(reports: dict[str, Report], records: Iterable[Incoming]) -> list[Report]:
-    """Apply records in order to the reports by hook id; a null removes. Returns the new reports.
+def take(reports: dict[str, Report], records: Iterable[Incoming]) -> None:
+    """Apply records in order to the reports by hook id; a null removes.
 
     A report that nobody can read leaves the one before it in place: the health role tells of it and writes another.
     """
-    taken = []
     for record in records:
         hook_id = (record.key or b"").decode("utf-8", "replace")
         if record.value is None:
             reports.pop(hook_id, None)
             continue
-        try:
+        with suppress(msgspec.MsgspecError):
             reports[hook_id] = _decoder.decode(record.value)
-        except msgspec.MsgspecError:
-            continue
-        taken.append(reports[hook_id])
-    return taken
 
 
 async def read(settings: Settings) -> dict[str, Report]:

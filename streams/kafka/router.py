@@ -69,7 +69,7 @@ class Router:
 
 def tell_dead_letter(metrics: Metrics, record: Outgoing) -> None:
     """One log line and one count, both under the record's fixed reason."""
-    headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
     metrics.dead_letters.labels(headers["reason"]).inc()
     origin = "/".join(headers[f"source-{part}"] for part in ("topic", "partition", "offset"))
     log("dead-letter", logging.WARNING, reason=headers["reason"], detail=headers["detail"], source=origin)

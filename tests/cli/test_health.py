@@ -20,13 +20,13 @@ NOW = time.time_ns() // 1_000_000
 LAST_ERROR = OutcomeError(class_="5xx", message="The endpoint answered 503.")
 
 
-def report(number: int, good: int = 0, bad: int = 0, enabled: bool = True) -> Outgoing:
+def report(number: int, good: int = 0, bad: int = 0, enabled: bool = True, updated_at: int = NOW) -> Outgoing:
     """The health role's report of a hook after so many deliveries, the failed ones last."""
     window = health.Window()
     for offset in range(good + bad):
         window.take(outcome(number, offset, failed=offset >= good), offset)
     fields = hook(number, "https://crm.example.com/", enabled=enabled)
-    made = health.report(msgspec.convert(fields, Hook), window, NOW)
+    made = health.report(msgspec.convert(fields, Hook), window, updated_at)
     return Outgoing(topic=topics.HEALTH, key=made.hook_id.encode(), value=msgspec.json.encode(made))
 
 
@@ -95,8 +95,15 @@ def test_a_table_says_in_words_what_it_says_in_colours(reported: Settings) -> No
     ]
     coloured = hookline(reported, "health", "-o", "table", before=["--color", "always"]).stdout
     for word, colour in (("error", 31), ("alert", 33), ("ok", 32), ("idle", 90), ("disabled", 90)):
-        assert f"\x1b[{colour}m{word}\x1b[0m" in coloured
+        assert re.search(rf"\x1b\[{colour}m{word} *\x1b", coloured)
     assert "\x1b" not in plain
+
+
+def test_it_says_when_nobody_makes_reports_any_more(applied: Settings) -> None:
+    publish(applied, report(40, updated_at=NOW - 121_000))
+    assert "see that `hookline run health` runs" in hookline(applied, "health", "--hook", hook_id(40)).stderr
+    publish(applied, report(40, updated_at=NOW))
+    assert hookline(applied, "health", "--hook", hook_id(40)).stderr == ""
 
 
 def test_a_hook_without_a_report_is_exit_code_4(reported: Settings) -> None:

@@ -200,13 +200,14 @@ def test_delete_needs_a_yes_where_nobody_can_be_asked(applied: Settings) -> None
     assert latest(applied, hook_id(23))
 
 
-def test_delete_asks_on_a_terminal_and_a_no_changes_nothing(applied: Settings) -> None:
+@pytest.mark.parametrize("verb", ["delete", "disable"])
+def test_delete_and_disable_ask_on_a_terminal_and_a_no_changes_nothing(applied: Settings, verb: str) -> None:
     put(applied, hook(24, URL))
-    ran = hookline(applied, "hook", "delete", hook_id(24), typed="n\n")
+    ran = hookline(applied, "hook", verb, hook_id(24), typed="n\n")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert f"{hook_id(24)}  hook 24  127.0.0.1" in ran.stderr
-    assert "Delete them? [y/N]" in ran.stderr
-    assert latest(applied, hook_id(24))
+    assert f"{verb.capitalize()} them? [y/N]" in ran.stderr
+    assert latest(applied, hook_id(24)) == hook(24, URL)
 
 
 def test_delete_writes_a_null_for_every_hook_and_then_they_are_unknown(applied: Settings) -> None:
