@@ -1,1 +1,36 @@
-"""x."""
+"""Hookline: webhooks for identity events, as a stream processor on Kafka. This is the map; it has no code.
+
+    identity.* --> router --> hooks.deliveries --> sender --> POST
+                     ^                               |
+    hooks.config ----+-------------------------------+--> hooks.log --> health --> hooks.health
+
+An *event* arrives; a *hook* wants it; a *job* asks for one delivery of one event to one hook; an *attempt* is one
+POST; an *outcome* is the end of a job; a *report* is a hook's health; a *dead letter* is input nobody could read.
+
+Start with `core/joining.py`, `core/attempts.py` and `core/health.py`: the rules of the three roles. Then
+`kafka/router.py`, `kafka/sender.py` with `kafka/delivering.py`, and `kafka/health.py`: the loops around them.
+"Follow one event" in the README walks the whole way. Imports go one way only, which a test enforces:
+
+    cli, demo --> supervisor, wiring --> kafka | web --> settings, telemetry --> core
+
+core/       the rules; nothing there waits, tells the time, rolls dice or talks to anybody
+  records       everything that travels, the one source of `schemas/`; errors, catalogue, ids, moments beside it
+  events        identity events in their three spellings; deadletters: what cannot be read
+  hooks         hook records and the index by tenant and event; headers, egress, address_table, filters: their rules
+  joining       event + hooks --> jobs; bodies and jobs: what a job is made of
+  attempts      what an answer means; retry: when to try again; signing: what a request is signed with
+  offsets       what may be committed; recent: ids seen lately; health: 24 hours of outcomes
+  samples       realistic payloads for commands and the demo; stories, payloads, entities, picks
+kafka/      the edge to Kafka: topics (the one table), admin and differences; clients, reader, publisher, committed
+  view          `hooks.config` in every role
+  router        Faust, by the safe subset in agents, guarded by continuity; health likewise
+  sender        aiokafka, with partition, ended, lanes and delivering
+  broker        a local Apache Kafka: broker_files, broker_jars, broker_ready, broker_failures
+  following     reading for commands: hook_records, newest, reports, answers
+web/        the edge to HTTP: attempting, transport, failures, guard; receiver; status
+settings    the only reader of the environment; telemetry: log lines and metrics
+wiring      builds the clients and hands them to the roles; supervisor keeps roles running as processes
+cli/        one file a command; demo/: `make demo`
+
+"CONTRACT n" and "DESIGN n" in docstrings cite the numbered product contract and design that the code was written to.
+"""

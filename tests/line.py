@@ -210,12 +210,6 @@ class Line:
                     break
         return letters
 
-    async def settled(self, hook: str, requests: int) -> Report:
-        """The hook's report once it counts `requests`; fails when it ever counts more, or is not renewed by then."""
-        report = await self.report(hook, requests)
-        assert report.request_count == requests, f"{report.request_count} counted, {requests} expected"
-        return report
-
     async def report(self, hook: str, requests: int, within_s: float = 30) -> Report:
         """The first report of a hook that counts so many requests, or more."""
         name = self.settings.topic_prefix + topics.HEALTH

@@ -11,9 +11,9 @@ import pytest
 
 from streams import settings as settings_module
 from streams.kafka import topics
+from streams.kafka.broker_ready import free_port
 from streams.settings import Settings
 from streams.web.receiver import Receiver
-from tests.conftest import free_port
 from tests.line import environment, line
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +55,7 @@ def test_the_python_blocks_run(code: str) -> None:
     exec(compile(code, str(README), "exec"), {})
 
 
-@pytest.mark.parametrize("target", re.findall(r"\bmake (\w+)", README.read_text()))
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^|`)make (\w+)", README.read_text(), re.MULTILINE))))
 def test_the_make_targets_exist(target: str) -> None:
     subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
 
@@ -78,7 +78,7 @@ def test_the_tables_are_the_codes_own(name: str) -> None:
 
 def topics_table() -> str:
     """The rows of `kafka/topics.py`, those that differ only in name as one."""
-    rows = {}
+    rows: dict[tuple[str, ...], list[str]] = {}
     for topic in topics.TOPICS:
         days = "" if topic.retention_ms is None else f", {topic.retention_ms // topics.DAY_MS} days"
         count = str(topic.partitions or f"{Settings().topic_partitions}{', all alike' if topic.alike else ''}")

@@ -3,7 +3,6 @@
 Hook names, keys and error sentences come from strangers, so nothing here is read as markup or as control characters.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +24,10 @@ COLOURS = {
     "Error": "red",
     "Success": "green",
 }
-"""Colours of words: Logto's thresholds (research/logto.md 6), and how an outcome ended."""
+"""Colours of words: Logto's thresholds, and how an outcome ended."""
 
-PIPE_WIDTH = 10_000
-"""Characters a line may have where no terminal wraps it."""
+ENDLESS = 10_000
+"""Characters in a line of a table: a narrow terminal wraps it and loses nothing; rich would leave out columns."""
 
 NARROW = 24
 """Longest heading or word that is kept on one line: a hook id has 21 characters."""
@@ -54,12 +53,11 @@ def when(at_ms: int) -> str:
     return iso(min(max(at_ms, 0), LAST_MS))
 
 
-def console() -> "Console":
-    """The terminal, or a pipe with room for every column; `--color` and NO_COLOR are obeyed."""
+def console(width: int | None = ENDLESS) -> "Console":
+    """Where tables are printed; `width` None is the terminal's own. `--color` and NO_COLOR are obeyed."""
     from rich.console import Console
 
     colour = click.get_current_context().color
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
     return Console(force_terminal=colour or None, no_color=True if colour is False else None, width=width)
 
 

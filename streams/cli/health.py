@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from streams.cli.drawing import when
-from streams.cli.health_table import COLUMNS, health_table, summary, worst_first
+from streams.cli.drawing import console, when
+from streams.cli.health_table import COLUMNS, fitting_table, health_table, summary, worst_first
 from streams.cli.output import line, output_option, run, settings, show, tell
 from streams.core.errors import InvalidInput
 from streams.core.records import Report, Window
@@ -59,8 +59,6 @@ async def _show(ours: "Settings", hook: str | None, output: str) -> None:
         raise InvalidInput(f"there is no report of a hook {hook}: `hookline hook list` has the hooks")
     chosen = worst_first(report for report in found.values() if hook in (None, report.hook_id))
     if output == "table":
-        from streams.cli.drawing import console
-
         console().print(health_table(chosen))
     else:
         show(map(_record, chosen), output, COLUMNS)
@@ -75,15 +73,15 @@ async def _redraw(ours: "Settings", hook: str | None) -> None:
     """The table on a terminal, drawn anew whenever a report arrives."""
     from rich.live import Live
 
-    from streams.cli.drawing import console
     from streams.kafka import following, reports, topics
 
     known: dict[str, Report] = {}
-    with Live(console=console(), auto_refresh=False) as live:
+    terminal = console(width=None)
+    with Live(console=terminal, auto_refresh=False) as live:
         async for batch in following.from_state(ours, ours.topic_prefix + topics.HEALTH):
             reports.take(known, batch)
             chosen = worst_first(report for report in known.values() if hook in (None, report.hook_id))
-            drawn = health_table(chosen)
+            drawn = fitting_table(chosen, terminal)
             drawn.caption, drawn.caption_justify = summary(chosen), "left"
             live.update(drawn, refresh=True)
 

@@ -4,16 +4,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from streams.cli.drawing import percent, when
+from streams.cli.drawing import ENDLESS, percent, when
 from streams.core.records import Report
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 COLUMNS = (
     "name", "id", "status", "success", "requests", "p50", "p95", "p99", "attempts", "retries", "failing", "last error"
 )  # fmt: skip
 """Of the table: latencies in milliseconds per attempt, `failing` is how many deliveries in a row failed."""
+
+SPARE = ("attempts", "retries", "id", "p95", "p50", "last error", "failing", "p99")
+"""What a narrow terminal does without, first things first."""
 
 ORDER = ("error", "alert", "ok", "idle", "disabled")
 """The worst come first, where they are seen."""
@@ -33,14 +37,27 @@ def summary(reports: Iterable[Report]) -> str:
     return f"{words or 'no reports yet'}{f'; as of {when(newest)}' if newest else ''}; Ctrl-C ends it"
 
 
-def health_table(reports: Iterable[Report]) -> "Table":
+def fitting_table(reports: Iterable[Report], terminal: "Console") -> "Table":
+    """The table with as many columns as the terminal has room for: where lines are counted, none may be wrapped."""
+    columns, chosen = list(COLUMNS), list(reports)
+    wide = terminal.options.update(width=ENDLESS)
+    drawn = health_table(chosen, columns)
+    for name in SPARE:
+        if terminal.measure(drawn, options=wide).minimum <= terminal.width:
+            break
+        columns.remove(name)
+        drawn = health_table(chosen, columns)
+    return drawn
+
+
+def health_table(reports: Iterable[Report], columns: Iterable[str] = COLUMNS) -> "Table":
     """The reports in the order they are given in."""
     from streams.cli.drawing import table
 
     def word(row: Mapping[str, Any], column: str) -> str | None:
         return row["status"] if column in ("status", "success") else None
 
-    return table(map(_for_people, reports), COLUMNS, word)
+    return table(map(_for_people, reports), columns, word)
 
 
 def _for_people(report: Report) -> dict[str, Any]:

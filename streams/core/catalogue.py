@@ -1,6 +1,6 @@
 """Which identity events exist, the topic each belongs to, and their CloudEvents spelling.
 
-The names and their order are Logto's `hookEvents` (research/logto.md 1). An event on a topic that it does not
+The names and their order are Logto's `hookEvents`. An event on a topic that it does not
 belong to is refused: topic ACLs are how upstream services are kept apart.
 """
 

@@ -1,4 +1,4 @@
-"""Invented people, roles and organizations in Logto's shapes (research/logto.md 2.3), keys in Logto's order.
+"""Invented people, roles and organizations in Logto's shapes, keys in Logto's order.
 
 Everything is made up: addresses at example.com and example.org, phone numbers and networks set aside for
 documentation. A `Scene` is what one payload, or one story, is about.

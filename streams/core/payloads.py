@@ -1,6 +1,6 @@
 """What an identity service says when something happens: every event's payload, in Logto's shapes and key order.
 
-The rules are research/logto.md 2.1 and 2.2. An event is caused by an administrator's call to the Management API or by
+The rules were read in Logto's source. An event is caused by an administrator's call to the Management API or by
 a person at the sign-in page, and each says where it happened in its own way. `hookId` is not here: Hookline adds it.
 """
 

@@ -1,4 +1,4 @@
-"""The safe subset of Faust (research/faust.md 12), in one place for the two roles that are built on it.
+"""The safe subset of Faust, in one place for the two roles that are built on it.
 
 Raw bytes topics, one `take_events` agent, concurrency 1, nothing ever raised out of an agent: an exception
 that left it would be acknowledged as if the records had been handled. A failure crashes the app instead, and

@@ -1,6 +1,6 @@
 """No record may be passed over unseen: offsets must be consecutive per partition since its assignment.
 
-Faust was seen to drop runs of records from its own queues after a restart (research/faust.md finding 13); its
+Faust was seen to drop runs of records from its own queues after a restart; its
 commits never pass such a gap, so a role that crashes on one loses nothing. A gap without records in it (left
 by a transaction's marker, compaction or retention) is no loss: the broker is asked before anybody crashes.
 """

@@ -1,6 +1,7 @@
 """`hookline health`, run as people run it: the reports of the health role, in words as well as in colours."""
 
 import asyncio
+import io
 import os
 import re
 import time
@@ -8,26 +9,31 @@ import time
 import msgspec
 import orjson
 import pytest
+from rich.console import Console
 
+from streams.cli.health_table import COLUMNS, fitting_table
 from streams.core import health
-from streams.core.records import Attempt, Coordinates, Hook, Outcome, OutcomeError, Outgoing
+from streams.core.records import Attempt, Coordinates, Hook, Outcome, OutcomeError, Outgoing, Report
 from streams.kafka import topics
 from streams.settings import Settings
 from tests.cli.commands import PATIENCE_S, going, hookline, nobody, publish, published, rows
 from tests.line import hook, hook_id
 
-NOW = time.time_ns() // 1_000_000
 LAST_ERROR = OutcomeError(class_="5xx", message="The endpoint answered 503.")
 
 
-def report(number: int, good: int = 0, bad: int = 0, enabled: bool = True, updated_at: int = NOW) -> Outgoing:
+def report(number: int, good: int = 0, bad: int = 0, enabled: bool = True, ago_ms: int = 0) -> Outgoing:
     """The health role's report of a hook after so many deliveries, the failed ones last."""
     window = health.Window()
     for offset in range(good + bad):
         window.take(outcome(number, offset, failed=offset >= good), offset)
     fields = hook(number, "https://crm.example.com/", enabled=enabled)
-    made = health.report(msgspec.convert(fields, Hook), window, updated_at)
+    made = health.report(msgspec.convert(fields, Hook), window, now() - ago_ms)
     return Outgoing(topic=topics.HEALTH, key=made.hook_id.encode(), value=msgspec.json.encode(made))
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def outcome(number: int, offset: int, *, failed: bool) -> Outcome:
@@ -39,10 +45,10 @@ def outcome(number: int, offset: int, *, failed: bool) -> Outcome:
         event_id=f"e{offset}",
         result="Error" if failed else "Success",
         status="exhausted" if failed else "delivered",
-        created_at=NOW,
-        event_at=NOW,
+        created_at=now(),
+        event_at=now(),
         duration_ms=12,
-        attempts=[Attempt(at=NOW, ms=12, status=503 if failed else 200)] * (2 if failed else 1),
+        attempts=[Attempt(at=now(), ms=12, status=503 if failed else 200)] * (2 if failed else 1),
         source=Coordinates("identity.user", 0, offset),
         job=Coordinates("hooks.deliveries", 0, offset),
         error=LAST_ERROR if failed else None,
@@ -100,9 +106,9 @@ def test_a_table_says_in_words_what_it_says_in_colours(reported: Settings) -> No
 
 
 def test_it_says_when_nobody_makes_reports_any_more(applied: Settings) -> None:
-    publish(applied, report(40, updated_at=NOW - 121_000))
+    publish(applied, report(40, ago_ms=121_000))
     assert "see that `hookline run health` runs" in hookline(applied, "health", "--hook", hook_id(40)).stderr
-    publish(applied, report(40, updated_at=NOW))
+    publish(applied, report(40))
     assert hookline(applied, "health", "--hook", hook_id(40)).stderr == ""
 
 
@@ -133,6 +139,16 @@ async def test_watching_on_a_terminal_draws_the_table_anew(applied: Settings) ->
     finally:
         os.close(outer)
         os.close(inner)
+
+
+@pytest.mark.parametrize("width", [50, 80, 100, 120, 200])
+def test_a_watched_table_is_never_wider_than_its_terminal_and_always_has_the_status(width: int) -> None:
+    reports = [msgspec.json.decode(report(n, good=n, bad=1).value or b"", type=Report) for n in (1, 99)]
+    terminal = Console(width=width, file=io.StringIO())
+    table = fitting_table(reports, terminal)
+    assert terminal.measure(table, options=terminal.options.update(width=1000)).minimum <= width
+    assert {"name", "status", "success", "requests"} <= {column.header for column in table.columns}
+    assert (len(table.columns) == len(COLUMNS)) == (width >= 120)
 
 
 async def drawn(terminal: int, last: bytes) -> bytes:

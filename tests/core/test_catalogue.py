@@ -1,4 +1,4 @@
-"""Which events there are (CONTRACT 3, research/logto.md 1)."""
+"""Which events there are (CONTRACT 3)."""
 
 import pytest
 from hypothesis import given
