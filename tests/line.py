@@ -65,10 +65,10 @@ def hook(number: int, url: str, events: list[str] | None = None, **fields: Any) 
 class Role:
     """One role as a process of its own; its log lines go to a file that a failing test may show."""
 
-    def __init__(self, name: str, settings: Settings, directory: Path, instance: str = "a") -> None:
+    def __init__(self, name: str, settings: Settings, directory: Path, instance: str) -> None:
         self.name = name
         self.log = directory / f"{name}-{instance}.log"
-        self._environ = environment(settings) | {"HOOKLINE_INSTANCE": f"{settings.topic_prefix}{instance}"}
+        self._environ = environment(settings) | {"HOOKLINE_INSTANCE": instance}
         self._process: asyncio.subprocess.Process | None = None
         self._starts = 0
 
@@ -223,10 +223,15 @@ class Line:
 
 
 @asynccontextmanager
-async def line(settings: Settings, directory: Path, names: tuple[str, ...] = ROLES) -> AsyncIterator[Line]:
-    """Topics made, roles started; stopped at the end, with their logs shown when something failed."""
+async def line(
+    settings: Settings, directory: Path, names: tuple[str, ...] = ROLES, static: bool = True
+) -> AsyncIterator[Line]:
+    """Topics made, roles started; stopped at the end, with their logs shown when something failed.
+
+    Roles are static members of their groups, which makes restarts quick; others leave their group when they stop.
+    """
     await admin.apply(settings)
-    roles = {name: Role(name, settings, directory) for name in names}
+    roles = {name: Role(name, settings, directory, "a" if static else "") for name in names}
     async with publisher(settings) as out:
         try:
             for role in roles.values():

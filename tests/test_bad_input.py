@@ -341,9 +341,11 @@ async def found(the: Line, receiver: Receiver) -> Found:
 async def _write_events(the: Line, receiver: Receiver, found: Found) -> None:
     before = receiver.total
     await the.took(await the.put(hook(1, receiver.url + "/first")))
-    for row in EVENTS:
-        found.places[row.name] = await _write(the, row.record)
-        await the.publisher.publish([after(row)])
+    for count, row in enumerate(
+        EVENTS, start=1
+    ):  # one after the other: what stops the line is the first row that fails
+        found.places[row.name] = await _write(the, row.record, after(row))
+        await receiver.arrived(before + count, WAIT_S)
     await the.publisher.publish(row.record for row in GOOD)
     await receiver.arrived(before + len(EVENTS) + len(GOOD), WAIT_S)
 
@@ -361,14 +363,10 @@ async def _write_hooks(the: Line, receiver: Receiver, found: Found) -> None:
 
 async def _write_jobs(the: Line, receiver: Receiver, found: Found) -> None:
     before = receiver.total
-    pairs = [
-        record
-        for row in JOBS
-        for record in (row.record, job(f"after-{row.name}", value=b'{"after":"%s"}' % row.name.encode()))
-    ]
-    places = await the.publisher.publish(pairs)
-    found.places |= {row.name: at for row, at in zip(JOBS, places[::2], strict=True)}
-    await receiver.arrived(before + len(JOBS), WAIT_S)
+    for count, row in enumerate(JOBS, start=1):
+        good = job(f"after-{row.name}", value=b'{"after":"%s"}' % row.name.encode())
+        found.places[row.name] = await _write(the, row.record, good)
+        await receiver.arrived(before + count, WAIT_S)
 
 
 async def _write_outcomes(the: Line, receiver: Receiver, found: Found) -> None:
@@ -387,17 +385,20 @@ async def _restart(the: Line, receiver: Receiver, found: Found) -> None:
     await _count(the, found, "restart")
 
 
-async def _write(the: Line, record: Outgoing) -> Coordinates:
-    """Write a record; one of neither key nor value in the way that aiokafka leaves open, for other clients write it."""
+async def _write(the: Line, record: Outgoing, then: Outgoing) -> Coordinates:
+    """Write two records; answers where the first lies.
+
+    One of neither key nor value goes out in the way that aiokafka leaves open, for other clients write such records.
+    """
     if (record.key, record.value) != (None, None):
-        (at,) = await the.publisher.publish([record])
-        return at
+        return (await the.publisher.publish([record, then]))[0]
     async with clients.producer(the.settings) as producer:
         batch = producer.create_batch()
         batch.append(key=None, value=None, timestamp=None, headers=list(record.headers))
         topic = the.settings.topic_prefix + record.topic
         written = await (await producer.send_batch(batch, topic, partition=record.partition))
-        return Coordinates(written.topic, written.partition, written.offset)
+    await the.publisher.publish([then])
+    return Coordinates(written.topic, written.partition, written.offset)
 
 
 async def _count(the: Line, found: Found, when: str) -> None:

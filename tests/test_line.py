@@ -1,13 +1,15 @@
 """The whole line, end to end: real broker, real processes, real receiver."""
 
-import orjson
+from pathlib import Path
 
 from streams.settings import Settings
 from streams.web.receiver import Receiver
 from tests.line import hook, hook_id, line
 
 
-async def test_an_event_reaches_the_hook_that_wants_it_and_ends_in_one_outcome(settings: Settings, tmp_path):
+async def test_an_event_reaches_the_hook_that_wants_it_and_ends_in_one_outcome(
+    settings: Settings, tmp_path: Path
+) -> None:
     event = b'{"event":"User.Created","createdAt":"2026-08-21T08:00:00.000Z","data":{"id":"u1","n":1.0}}'
     async with Receiver() as receiver, line(settings, tmp_path) as the:
         await the.put(hook(1, receiver.url))

@@ -23,7 +23,7 @@ async def test_a_broker_killed_in_mid_stream_and_started_again_loses_nothing(
     broker = broker_factory()
     await broker.start()
     settings = msgspec.structs.replace(settings, bootstrap_servers=broker.bootstrap)
-    supervisor = Supervisor(lambda role: environment(settings) | {"HOOKLINE_INSTANCE": "outage"}, print, lambda _: None)
+    supervisor = Supervisor(lambda _: environment(settings) | {"HOOKLINE_INSTANCE": "outage"}, print, lambda _: None)
     async with Receiver(misbehaving(delay_s=0.005)) as receiver, line(settings, tmp_path, names=()) as the:
         try:
             await supervisor.start(*ROLES)

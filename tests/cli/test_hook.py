@@ -1,5 +1,6 @@
 """`hookline hook`, run as people run it against a real broker: who may write what, and what is shown of it."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from streams.core import health
 from streams.core.records import Hook, Outgoing
-from streams.kafka import hook_records, topics
+from streams.kafka import admin, hook_records, topics
 from streams.settings import Settings
 from tests.cli.commands import Ran, hookline, nobody, publish, read, rows
 from tests.line import KEY, hook, hook_id
@@ -62,12 +63,6 @@ def test_create_writes_a_hook_that_the_roles_take_and_prints_it_once_with_its_ke
     assert hook_records.refusal(hook_records.rules(applied), shown["id"], orjson.dumps(written)) is None
 
 
-def test_two_hooks_made_alike_share_neither_id_nor_key(applied: Settings) -> None:
-    made = [rows(hookline(applied, "hook", "create", "--url", URL, "--events", "*"))[0] for _ in range(2)]
-    assert made[0]["id"] != made[1]["id"]
-    assert made[0]["signingKey"] != made[1]["signingKey"]
-
-
 def test_create_refuses_what_the_roles_would_with_every_reason_and_exit_code_4(applied: Settings) -> None:
     before = len(records(applied))
     ran = hookline(
@@ -93,8 +88,9 @@ def test_a_header_file_that_is_none_is_told_by_line_and_never_repeated(applied: 
 
 def test_create_on_trial_shows_the_hook_without_a_key_and_writes_nothing(applied: Settings) -> None:
     before = len(records(applied))
-    ran = hookline(applied, "hook", "create", "--url", URL, "--events", "*", "--dry-run", "-o", "json")
-    assert orjson.loads(ran.stdout)["signingKey"] == "set"
+    ran, again = (hookline(applied, "hook", "create", "--url", URL, "--events", "*", "--dry-run") for _ in "ab")
+    assert rows(ran)[0]["signingKey"] == "set"
+    assert rows(ran)[0]["id"] != rows(again)[0]["id"]
     assert "nothing was written" in ran.stderr
     assert len(records(applied)) == before
 
@@ -106,7 +102,7 @@ def test_a_header_value_cannot_be_given_on_the_command_line(applied: Settings) -
 
 def test_get_shows_secrets_only_as_set(applied: Settings) -> None:
     put(applied, hook(1, URL, config={"headers": {"authorization": TOKEN}}, team={"size": 3}))
-    for output in ("json", "jsonl", "table"):
+    for output in ("json", "table"):
         ran = hookline(applied, "hook", "get", hook_id(1), "-o", output)
         assert ran.returncode == 0
         assert "s3cret" not in ran.stdout + ran.stderr
@@ -127,7 +123,7 @@ def test_what_get_reveals_can_be_put_back_unchanged(applied: Settings) -> None:
     assert re.sub(rb"\s", b"", values[-1] or b"") == re.sub(rb"\s", b"", text)
 
 
-@pytest.mark.parametrize("words", [("get", UNKNOWN), ("enable", UNKNOWN), ("delete", "--yes", UNKNOWN)])
+@pytest.mark.parametrize("words", [("get", UNKNOWN), ("delete", "--yes", UNKNOWN)])
 def test_an_unknown_hook_is_exit_code_4_and_one_sentence(applied: Settings, words: tuple[str, ...]) -> None:
     ran = hookline(applied, "hook", *words)
     assert (ran.returncode, ran.stdout) == (4, "")
@@ -154,7 +150,7 @@ def test_put_writes_none_when_one_is_refused_and_tells_all_reasons(applied: Sett
     assert len(records(applied)) == before
 
 
-@pytest.mark.parametrize("given", ["", "{", "[]"])
+@pytest.mark.parametrize("given", ["", "[]"])
 def test_put_of_what_is_no_hook_is_exit_code_4(applied: Settings, given: str) -> None:
     ran = hookline(applied, "hook", "put", given=given)
     assert (ran.returncode, ran.stdout) == (4, "")
@@ -220,13 +216,13 @@ def test_delete_writes_a_null_for_every_hook_and_then_they_are_unknown(applied: 
 
 
 def test_list_has_the_newest_first_with_the_figures_of_the_latest_report(settings: Settings) -> None:
-    assert hookline(settings, "topic", "apply", "--yes").returncode == 0
+    asyncio.run(admin.apply(settings))
     hooks = [
         hook(1, URL, ["User.*", "Role.Created"], createdAt=1, name="old [red]"),
         hook(2, URL, ["*"], createdAt=3, name="new\x1b[2J", tenantId="acme"),
         hook(3, URL, ["Role.Deleted"], createdAt=2, enabled=False),
     ]
-    put(settings, *hooks, hook(3, URL, ["Nope"]))
+    put(settings, hook(1, URL, ["Nope"]), *hooks, hook(3, URL, ["Nope"]))
     publish(settings, *(report(h) for h in hooks))
     found = rows(hookline(settings, "hook", "list"))
     assert [row["id"] for row in found] == [hook_id(2), hook_id(3), hook_id(1)]
@@ -251,6 +247,7 @@ def test_list_has_the_newest_first_with_the_figures_of_the_latest_report(setting
     assert "old [red]" in shown.stdout
     assert "\x1b" not in shown.stdout
     assert f"the latest record of '{hook_id(3)}' is refused" in shown.stderr
+    assert shown.stderr.count("is refused") == 1
 
 
 def chosen(ran: Ran) -> list[int]:

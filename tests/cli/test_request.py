@@ -81,12 +81,10 @@ def test_list_has_the_newest_first_and_twenty_at_most(log: Settings) -> None:
 
 def test_list_goes_back_as_far_as_it_is_told(log: Settings) -> None:
     assert numbers(log, "--limit", "1000") == [103, *range(29, -1, -1), 101, 102]
-    assert numbers(log, "--since", "1h", "--hook", hook_id(3)) == [103]
     assert numbers(log, "--since", "3d", "--hook", hook_id(2)) == [101, 100]
 
 
 def test_list_shows_only_what_all_filters_let_through(log: Settings) -> None:
-    assert numbers(log, "--status", "exhausted") == [101]
     assert numbers(log, "--event", "Role.Created", "--hook", hook_id(3)) == [102]
     ran = hookline(log, "request", "list", "--event", "Role.Created", "--hook", hook_id(1), "-o", "json")
     assert (ran.returncode, ran.stdout) == (0, "[]\n")
@@ -96,6 +94,7 @@ def test_list_shows_only_what_all_filters_let_through(log: Settings) -> None:
 
 def test_json_is_the_outcome_as_it_was_recorded(log: Settings) -> None:
     (row,) = rows(hookline(log, "request", "list", "--status", "exhausted"))
+    assert row["id"] == f"msg_{101:024d}"
     assert msgspec.convert(row, Outcome).error == OutcomeError(class_="timeout", message="No answer within 10 s.")
 
 
@@ -107,7 +106,7 @@ def test_a_table_has_a_code_or_else_the_class_of_the_error(log: Settings) -> Non
     assert by_id[f"msg_{101:024d}"][5] == "timeout"
 
 
-@pytest.mark.parametrize("words", [("--since", "soon"), ("--limit", "0"), ("--status", "lost")])
+@pytest.mark.parametrize("words", [("--since", "soon"), ("--limit", "0")])
 def test_an_option_that_makes_no_sense_is_exit_code_2(words: tuple[str, ...]) -> None:
     ran = hookline(Settings(), "request", "list", *words)
     assert (ran.returncode, ran.stdout) == (2, "")
