@@ -11,7 +11,7 @@ LOCK := deploy/requirements
 DEMO_SECONDS ?= 0
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test lint format broker lock schemas clean
+.PHONY: help setup demo test bench lint format broker lock schemas clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -32,6 +32,9 @@ demo: setup ## the whole line on a real broker; DEMO_SECONDS=20 ends by itself
 
 test: lint ## lint, types, and every test on a real broker
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+bench: setup ## throughput, latency and memory of the whole line, beside a reference
+	@$(BIN)/python -m tests.bench
 
 lint: setup ## style, types, lock files
 	$(BIN)/ruff check .

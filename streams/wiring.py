@@ -13,11 +13,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from streams.core import catalogue, egress
-from streams.core.catalogue import Catalogue
+from streams.core import catalogue
 from streams.core.hooks import HookRules
 from streams.core.joining import Join
-from streams.kafka import admin, agents, clients, health, router, sender
+from streams.kafka import admin, agents, clients, health, hook_records, router, sender
 from streams.kafka.continuity import Continuity
 from streams.kafka.delivering import Delivering
 from streams.kafka.publisher import Publisher, publisher
@@ -32,11 +31,6 @@ from streams.web.transport import Transport
 def now_ms() -> int:
     """The wall clock in Unix milliseconds."""
     return time.time_ns() // 1_000_000
-
-
-def hook_rules(settings: Settings) -> HookRules:
-    """What this installation holds hooks against."""
-    return HookRules(Catalogue(settings.extra_events), egress.networks(settings.allow_networks))
 
 
 class Ground(Struct):
@@ -61,7 +55,7 @@ class Ground(Struct):
 async def ground(settings: Settings, changed: Callable[[str], None] = lambda _: None) -> AsyncIterator[Ground]:
     """The ground for the life of the block. Raises TopicsUnfit before anything is started."""
     await admin.check(settings)
-    rules, metrics, assigned = hook_rules(settings), Metrics(), asyncio.Event()
+    rules, metrics, assigned = hook_records.rules(settings), Metrics(), asyncio.Event()
     view = HookView(settings, rules, changed)
     if settings.allow_networks:
         log("networks.allowed", networks=list(settings.allow_networks))

@@ -100,6 +100,12 @@ class Role:
             ):
                 await asyncio.sleep(POLL_S)
 
+    @property
+    def pid(self) -> int:
+        """Its process id; it must have been started."""
+        assert self._process is not None
+        return self._process.pid
+
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it with a signal; answers the exit code."""
         process, self._process = self._process, None

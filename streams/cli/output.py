@@ -9,7 +9,7 @@ import click
 import orjson
 
 from streams import settings as settings_module
-from streams.cli import COMMANDS
+from streams.cli import COMMANDS, drawing
 from streams.settings import Settings
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def show(rows: Iterable[Mapping[str, Any]], output: str, columns: Iterable[str])
     elif output == "json":
         click.echo(orjson.dumps([dict(row) for row in rows], option=orjson.OPT_INDENT_2))
     else:
-        _table(rows, list(columns))
+        drawing.console().print(drawing.table(rows, columns, lambda _row, _column: None))
 
 
 def line(row: Mapping[str, Any]) -> None:
@@ -70,13 +70,3 @@ def _is_an_option(variable: str) -> bool:
     if name in ("bootstrap_server", "color", "quiet", "verbose", "signing_key"):
         return True
     return name not in Settings.__struct_fields__ and name.split("_")[0] in COMMANDS and "_" in name
-
-
-def _table(rows: Iterable[Mapping[str, Any]], columns: list[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*("" if row.get(name) is None else str(row[name]) for name in columns))
-    Console().print(table)

@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 import orjson
 
 from streams.core.records import Outgoing
-from streams.kafka import admin, topics
+from streams.kafka import admin, hook_records, topics
 from streams.kafka.publisher import Publisher, publisher
 from streams.kafka.view import HookView
 from streams.settings import Settings
-from streams.wiring import hook_rules
 from tests.line import hook, hook_id
 
 URL = "http://127.0.0.1:9/"
@@ -74,7 +73,7 @@ async def made(settings: Settings) -> AsyncIterator[Publisher]:
 async def viewing(settings: Settings, changed: list[str] | None = None) -> AsyncIterator[HookView]:
     """A view that reads for the life of the block."""
     heard: list[str] = [] if changed is None else changed
-    view = HookView(settings, hook_rules(settings), heard.append)
+    view = HookView(settings, hook_records.rules(settings), heard.append)
     reading = asyncio.create_task(view.run())
     yield view
     reading.cancel()
