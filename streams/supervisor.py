@@ -1,6 +1,6 @@
 """Keeps roles running as processes: starts them, starts them again when they die, and ends them all together.
 
-Knows nothing of Kafka or HTTP: a role is a command line that logs JSON lines and says `role.ready`.
+Knows nothing of topics or HTTP: a role is a command line that logs JSON lines and says `role.ready`.
 """
 
 import asyncio
@@ -27,6 +27,10 @@ STOP_S = 8.0
 """Longer than a sender's drain; whoever has not ended by then is killed, which loses nothing."""
 
 
+LINE_BYTES_MAX = 1024 * 1024
+"""Longest log line; a traceback is the longest there is, and far shorter."""
+
+
 class Supervisor:
     """The roles of one line. `environ` gives a role's environment, `say` hears words for people, `line` log lines."""
 
@@ -41,6 +45,7 @@ class Supervisor:
         self._line = line
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._stop = asyncio.Event()
         self.restarts: dict[str, int] = {}
 
     async def start(self, *roles: str) -> None:
@@ -55,12 +60,23 @@ class Supervisor:
                 task.result()
         await waiting
 
+    async def watch(self) -> None:
+        """Raise what ended the keeping of a role, such as output that nobody takes; else never return."""
+        await asyncio.gather(*self._tasks)
+
     async def stop(self) -> None:
-        """End every role: SIGTERM, at most STOP_S to drain, then SIGKILL."""
+        """End every role: SIGTERM, at most STOP_S to drain, then SIGKILL. Log lines are passed on until the end."""
+        self._stop.set()
+        for process in self._processes.values():
+            _send(process, signal.SIGTERM)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_S)
+        for process in self._processes.values():
+            _send(process, signal.SIGKILL)
+            await process.wait()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(self._end(process) for process in self._processes.values()))
 
     async def _keep(self, role: str, ready: asyncio.Event) -> None:
         """Run a role again and again. A role that cannot even start for a reason of its own keeps being tried."""
@@ -68,10 +84,14 @@ class Supervisor:
         while True:
             began = loop.time()
             code = await self._run(role, ready)
+            if self._stop.is_set():
+                return
             backoff = BACKOFF_S if loop.time() - began > STEADY_S else backoff
             self.restarts[role] = self.restarts.get(role, 0) + 1
             self._say(f"{role} died {_how(code)}; starting it again in {backoff:g} s (restart {self.restarts[role]})")
-            await asyncio.sleep(backoff)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), backoff)
+                return
             backoff = min(backoff * 2, BACKOFF_MAX_S)
 
     async def _run(self, role: str, ready: asyncio.Event) -> int:
@@ -80,6 +100,7 @@ class Supervisor:
             env=self._environ(role),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
+            limit=LINE_BYTES_MAX,
             # Ctrl-C goes to a terminal's whole process group; the roles end when we say so.
             start_new_session=True,
             preexec_fn=partial(die_with, os.getpid(), signal.SIGTERM),
@@ -92,14 +113,11 @@ class Supervisor:
             self._line(line)
         return await process.wait()
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+
+def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Signal a process that may have ended already."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(number)
 
 
 def _event(line: bytes) -> str | None:

@@ -17,7 +17,6 @@ from streams.core import catalogue
 from streams.core.hooks import HookRules
 from streams.core.joining import Join
 from streams.kafka import admin, agents, clients, health, hook_records, router, sender
-from streams.kafka.continuity import Continuity
 from streams.kafka.delivering import Delivering
 from streams.kafka.publisher import Publisher, publisher
 from streams.kafka.view import HookView
@@ -77,8 +76,7 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
         cluster = await admin.cluster_id(settings)
         join = Join(base.rules.catalogue, cluster, topics, base.view.hooks)
         role = router.Router(join, base.rules, base.publisher, base.metrics, now_ms)
-        continuity = Continuity(settings, agents.group(settings, router.NAME))
-        app = router.build(settings, role, continuity, base.ready)
+        app = router.build(settings, role, base.ready)
         await _play(agents.play(app, stop), base.reading)
 
 
@@ -120,7 +118,7 @@ ROLES: dict[str, Callable[[Settings, asyncio.Event], Awaitable[None]]] = {
 
 
 async def _play(role: Awaitable[None], *beside: Awaitable[None]) -> None:
-    """Run a role until it returns. When what goes on beside it fails, the role is stopped and the failure raised."""
+    """Run a role until it returns. When what goes on beside it fails, the role is cancelled and the failure raised."""
     background = [asyncio.ensure_future(work) for work in beside]
     try:
         await _first(role, *background)

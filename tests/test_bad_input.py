@@ -18,7 +18,7 @@ from msgspec import Struct, field, structs
 
 from streams.core.records import Coordinates, Incoming, Outgoing
 from streams.kafka import clients, topics
-from streams.kafka.health import partition_of
+from streams.kafka.health_state import partition_of
 from streams.web.receiver import Received, Receiver
 from tests.line import Line, apart, hook, hook_id, line, logs_of_a_failure
 

@@ -20,3 +20,14 @@ async def test_an_event_reaches_the_hook_that_wants_it_and_ends_in_one_outcome(
         assert (outcome.status, len(outcome.attempts)) == ("delivered", 1)
         report = await the.report(hook_id(1), 1)
         assert (report.request_count, report.success_rate, report.status) == (1, 1.0, "ok")
+
+
+async def test_every_role_says_that_it_is_ready_and_ends_with_exit_code_0_when_told_to(
+    settings: Settings, tmp_path: Path
+) -> None:
+    async with line(settings, tmp_path) as the:
+        for role in the.roles.values():
+            await role.ready()
+        for role in the.roles.values():
+            assert await role.stop() == 0
+            assert role.events("role.stopped")

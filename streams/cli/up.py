@@ -48,7 +48,7 @@ async def _up(settings: Settings, environ: Mapping[str, str]) -> None:
             await _unless(stop, supervisor.start(*ROLES))
             if not stop.is_set():
                 output.tell(f"the line is up on {settings.bootstrap}; Ctrl-C ends it")
-                await stop.wait()
+                await _unless(stop, supervisor.watch())
         finally:
             output.tell("stopping")
             await supervisor.stop()

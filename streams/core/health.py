@@ -6,8 +6,9 @@ changes nothing. The clock is an argument; which bucket an outcome falls into de
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -15,6 +16,8 @@ from msgspec import Struct, field
 from streams.core.attempts import class_of_status
 from streams.core.records import Hook, Latency, Outcome, OutcomeError, Report
 from streams.core.records import Window as Span
+
+K = TypeVar("K", str, int)
 
 BUCKET_MS = 5 * 60 * 1000
 BUCKETS = 24 * 12
@@ -105,7 +108,7 @@ def report(hook: Hook, window: Window, now_ms: int) -> Report:
     counted = [bucket for bucket in window.buckets if bucket.index >= first]
     success = sum(bucket.success for bucket in counted)
     total = success + sum(bucket.error for bucket in counted)
-    by_class = sum((Counter(bucket.attempts) for bucket in counted), Counter())
+    by_class = _sums(bucket.attempts for bucket in counted)
     return Report(
         hook_id=hook.id,
         name=hook.name,
@@ -115,7 +118,7 @@ def report(hook: Hook, window: Window, now_ms: int) -> Report:
         request_count=total,
         success_count=success,
         success_rate=round(success / total, 4) if total else None,
-        latency_ms=percentiles(sum((Counter(bucket.latency) for bucket in counted), Counter())),
+        latency_ms=percentiles(_sums(bucket.latency for bucket in counted)),
         attempts=sum(by_class.values()),
         retries=sum(bucket.retries for bucket in counted),
         by_class=dict(sorted(by_class.items())),
@@ -157,6 +160,15 @@ def percentiles(latency: Counter[int]) -> Latency:
     running = list(accumulate(latency[place] for place in places))
     bounds = [LATENCY_BOUNDS_MS[places[bisect_left(running, share * total)]] for share in (0.50, 0.95, 0.99)]
     return Latency(p50=bounds[0], p95=bounds[1], p99=bounds[2])
+
+
+def _sums(parts: Iterable[Mapping[K, int]]) -> Counter[K]:
+    """All counts added up; a plain loop, for adding Counters takes ten times as long."""
+    total: Counter[K] = Counter()
+    for part in parts:
+        for name, count in part.items():
+            total[name] += count
+    return total
 
 
 def _hourly(counted: list[Bucket], first: int) -> list[tuple[int, int]]:

@@ -16,12 +16,16 @@ REQUIRED = ("delivery-id", "tenant-id", "event", "event-id", "event-at", "source
 """Headers every job has; `event-key` and `traceparent` only where the event had them."""
 
 FORMS = {
-    "key": "[!-~]*",
+    "key": "[!-~]{1,64}",
+    "delivery-id": "[!-~]{1,128}",
+    "tenant-id": "[ -~]{1,21}",
+    "event": "[ -~]{1,128}",
+    "event-id": "[!-~]{1,128}",
     "event-at": "[0-9]{1,15}",
     "source": "[^/]+/[0-9]{1,10}/[0-9]{1,19}",
     "hook-version": "[0-9]{1,10}/[0-9]{1,19}",
 }
-"""How the record's key (ASCII, a hook's id) and the headers with numbers in them are written."""
+"""How the record's key (a hook's id) and the headers are written; bounded, for all of it goes on into the outcome."""
 
 
 def make(event: Event, known: Known) -> Outgoing:

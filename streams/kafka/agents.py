@@ -36,7 +36,7 @@ def app(settings: Settings, name: str) -> faust.App:
         broker_heartbeat_interval=3,
         consumer_group_instance_id=f"{settings.instance}-{name}" if settings.instance else None,
         consumer_auto_offset_reset="earliest",
-        stream_buffer_maxsize=16_384,
+        stream_buffer_maxsize=4_096,
         producer_request_timeout=30,
         topic_allow_declare=False,
         topic_disable_leader=True,

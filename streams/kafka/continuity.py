@@ -25,21 +25,30 @@ class Continuity:
         self._settings = settings
         self._group = group
         self._next: dict[TopicPartition, int] | None = None
+        self._assignment = 0
 
     def reset(self) -> None:
         """Partitions were assigned: delivery starts anew from the committed offsets."""
         self._next = None
+        self._assignment += 1
 
     async def check(self, records: Iterable[Incoming]) -> None:
         """Raise RecordsSkipped when a record of any partition was passed over. A repeated record is fine."""
-        if self._next is None:
-            self._next = await self.committed()
+        expected = await self._expected()
         for record in records:
             partition = TopicPartition(record.at.topic, record.at.partition)
-            expected = self._next.get(partition, 0)
-            if record.at.offset > expected:
-                await self._prove_empty(partition, expected, record.at.offset)
-            self._next[partition] = max(expected, record.at.offset + 1)
+            start = expected.get(partition, 0)
+            if record.at.offset > start:
+                await self._prove_empty(partition, start, record.at.offset)
+            expected[partition] = max(start, record.at.offset + 1)
+
+    async def _expected(self) -> dict[TopicPartition, int]:
+        """The next offset of each partition; asked of the broker again when a rebalance comes while it is asked."""
+        while self._next is None:
+            assignment, found = self._assignment, await self.committed()
+            if assignment == self._assignment:
+                self._next = found
+        return self._next
 
     async def committed(self) -> dict[TopicPartition, int]:
         """Where the group would start: the committed offset of each partition that has one."""

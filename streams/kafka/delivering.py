@@ -25,6 +25,9 @@ from streams.telemetry import Metrics, log
 REPUBLISH_S = 1.0
 """Pause before a record is tried again that the broker did not take; it is tried until it is durable."""
 
+VERSION_TRIES = 12
+"""Times `config_wait_s`. A view that cannot read ends its role, so a view that runs is up to date by then."""
+
 Post = Callable[[Job, Hook], Awaitable[Answer]]
 """One attempt: never raises, has its own deadline. Given by the wiring, so that this ring knows no HTTP."""
 
@@ -118,8 +121,13 @@ class Delivering:
         return answer
 
     async def _hook(self, job: Job) -> Known | None:
-        """The hook as it is now, never older than the join saw; None when it was deleted."""
-        while not await self._view.reached(job.hook_version, self._settings.config_wait_s):
+        """The hook as it is now, never older than the join saw; None when it was deleted.
+
+        A version that does not come within a minute never will: `hooks.config` was made anew, and what is in it counts.
+        """
+        for _ in range(VERSION_TRIES):
+            if await self._view.reached(job.hook_version, self._settings.config_wait_s):
+                break
             log("hook.awaited", logging.WARNING, hook=job.hook_id, delivery=job.delivery_id)
         return self._view.hooks.by_id.get(job.hook_id)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
+from streams.core.recent import RecentIds
 from streams.core.records import Coordinates
 from streams.kafka import committed, reader, topics
 from streams.kafka.clients import TopicPartition
@@ -28,9 +29,9 @@ class Ended(Struct, frozen=True):
 class History(Struct):
     """What one partition's owner learns at the start; `log_end` is where its own outcomes will lie from on."""
 
+    ids: RecentIds
     committed: int = 0
     by_job_offset: dict[int, int] = msgspec.field(default_factory=dict)
-    ids: list[str] = msgspec.field(default_factory=list)
     log_end: int = 0
 
 
@@ -45,8 +46,9 @@ async def read(settings: Settings, group: str, numbers: Iterable[int]) -> dict[i
     starts: dict[TopicPartition, int] = {}
     for number in numbers:
         at = known.get(TopicPartition(prefix + topics.DELIVERIES, number))
-        histories[number] = History(committed=at.offset if at else 0)
-        starts[TopicPartition(prefix + topics.LOG, number)] = max(_floor(at.metadata if at else "") - REREAD, 0)
+        floor = _floor(at.metadata if at else "")
+        histories[number] = History(RecentIds(settings.recent_ids_max), at.offset if at else 0, log_end=floor)
+        starts[TopicPartition(prefix + topics.LOG, number)] = max(floor - REREAD, 0)
     async for record in reader.to_end(settings, starts):
         history = histories[record.at.partition]
         history.log_end = record.at.offset + 1
@@ -54,7 +56,7 @@ async def read(settings: Settings, group: str, numbers: Iterable[int]) -> dict[i
             ended = _decoder.decode(record.value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue  # the health role buries it
-        history.ids.append(ended.id)
+        history.ids.add(ended.id)
         if ended.job.offset >= history.committed:
             history.by_job_offset[ended.job.offset] = record.at.offset
     return histories

@@ -6,69 +6,33 @@ when records are delivered again after a crash.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterable
 
 import faust
 import msgspec
-from aiokafka.partitioner import murmur2
 
 from streams.core import deadletters
 from streams.core import health as rules
-from streams.core.recent import RecentIds
-from streams.core.records import DeadLetter, Incoming, Outcome, Outgoing, Report
-from streams.kafka import agents, reader, topics
+from streams.core.records import DeadLetter, Incoming, Outgoing
+from streams.kafka import agents, health_state, reader, topics
 from streams.kafka.clients import TopicPartition
 from streams.kafka.continuity import Continuity
 from streams.kafka.publisher import Publisher
 from streams.kafka.router import tell_dead_letter
 from streams.kafka.view import HookView
 from streams.settings import Settings
-from streams.telemetry import Metrics, log
+from streams.telemetry import Metrics
 
 NAME = "health"
 
-REREAD = 2_000
-"""Outcomes read back per partition on assignment, so that duplicates around a restart are still recognised."""
+REPORTS_AT_ONCE = 50
 
 PULSE_S = 0.5
 """How often changed hooks are looked for; with the batch wait it keeps reports within 2 s of a change."""
 
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoding raises for bytes that are not what they should be; the last two come from Python as they are."""
 
-_outcomes = msgspec.json.Decoder(Outcome)
-_reports = msgspec.json.Decoder(Report)
 _encoder = msgspec.json.Encoder()
-
-
-class Partition:
-    """What is known of one partition of `hooks.log`: a window per hook, and the delivery ids seen lately."""
-
-    def __init__(self, number: int, recent_max: int) -> None:
-        self.number = number
-        self.windows: dict[str, rules.Window] = {}
-        self.recent = RecentIds(recent_max)
-
-    def restore(self, record: Incoming) -> None:
-        """Take a report of ours back; one that nobody can read starts its hook from zero, loudly."""
-        hook_id = (record.key or b"").decode("ascii", "replace")
-        if record.value is None:
-            self.windows.pop(hook_id, None)
-            return
-        try:
-            self.windows[hook_id] = rules.window_of(_reports.decode(record.value))
-        except UNREADABLE as error:
-            log("health.state_unreadable", logging.ERROR, hook=hook_id, reason=str(error))
-
-    def take(self, outcome: Outcome, offset: int) -> bool:
-        """Count an outcome unless its delivery id is known; True when the hook's report changed."""
-        window = self.windows.setdefault(outcome.hook_id, rules.Window())
-        if self.recent.add(outcome.id):
-            return window.take(outcome, offset)
-        window.skip(offset)
-        return False
 
 
 class Health:
@@ -89,9 +53,9 @@ class Health:
         self._publisher = publisher
         self._metrics = metrics
         self._clock = clock
-        self._loading = asyncio.Lock()
+        self._working = asyncio.Lock()  # state is read, folded and published by one at a time
         self._assigned: set[int] = set()
-        self._partitions: dict[int, Partition] = {}
+        self._partitions: dict[int, health_state.Partition] = {}
         self._count = 0
         self._changed = changed
         self.continuity = Continuity(settings, agents.group(settings, NAME))
@@ -104,40 +68,50 @@ class Health:
     async def take(self, records: list[Incoming], view: HookView) -> None:
         """Fold a batch; returns when every changed report is durable."""
         await self.continuity.check(records)
-        await self._load()
-        changed = set()
-        for record in records:
-            outcome = _read(record)
-            partition = self._partitions.get(record.at.partition)
-            if isinstance(outcome, DeadLetter):
-                await self._bury(outcome)
-            elif partition and partition.take(outcome, record.at.offset):
-                changed.add(outcome.hook_id)
-        await self._publish(changed, view)
+        async with self._working:
+            await self._load()
+            changed, letters = self._fold(records)
+            await self._bury(letters)
+            # A hook that the view does not know was deleted, or its record is about to be read: `pulse` sees to both.
+            await self._publish(changed & view.hooks.by_id.keys(), view)
 
     async def pulse(self, view: HookView) -> None:
         """Renew the reports of hooks that changed, and all of them every `health_refresh_s`, until cancelled."""
         renewed = 0.0
         while True:
             await asyncio.sleep(PULSE_S)
-            if not self._assigned:
-                continue
-            await self._load()
-            due = set(self._changed)
-            self._changed.clear()
-            if time.monotonic() - renewed >= self._settings.health_refresh_s:
-                renewed = time.monotonic()
-                due = set(view.hooks.by_id) | {hook for p in self._partitions.values() for hook in p.windows}
-            await self._publish(due, view)
+            async with self._working:
+                await self._load()
+                due = set(self._changed)
+                self._changed.clear()
+                if time.monotonic() - renewed >= self._settings.health_refresh_s:
+                    renewed = time.monotonic()
+                    due = set(view.hooks.by_id) | {hook for p in self._partitions.values() for hook in p.windows}
+                await self._publish(due, view)
+
+    def _fold(self, records: Iterable[Incoming]) -> tuple[set[str], list[DeadLetter]]:
+        """Count the outcomes of the partitions that are ours; the hooks whose reports changed, and what was none."""
+        changed, letters = set(), []
+        for record in records:
+            outcome, partition = health_state.read(record), self._partitions.get(record.at.partition)
+            if isinstance(outcome, DeadLetter):
+                letters.append(outcome)
+            elif partition and partition.take(outcome, record.at.offset):
+                changed.add(outcome.hook_id)
+        return changed, letters
 
     async def _publish(self, hook_ids: Iterable[str], view: HookView) -> None:
-        records = [record for hook_id in sorted(hook_ids) for record in self._reported(hook_id, view)]
-        await self._publisher.publish(records)
-        self._metrics.reports.inc(len(records))
+        """Publish the hooks' reports, some at a time: a busy hook's is 17 KB and takes a millisecond to make."""
+        due = sorted(hook_ids)
+        for start in range(0, len(due), REPORTS_AT_ONCE):
+            some = due[start : start + REPORTS_AT_ONCE]
+            records = [record for hook_id in some for record in self._reported(hook_id, view)]
+            await self._publisher.publish(records)
+            self._metrics.reports.inc(len(records))
 
     def _reported(self, hook_id: str, view: HookView) -> list[Outgoing]:
         """The hook's report if its partition is ours; a null, and nothing remembered, when it was deleted."""
-        partition = self._partitions.get(partition_of(hook_id, self._count)) if self._count else None
+        partition = self._partitions.get(health_state.partition_of(hook_id, self._count)) if self._count else None
         if partition is None:
             return []
         known, value, now = view.hooks.by_id.get(hook_id), None, self._clock()
@@ -149,47 +123,20 @@ class Health:
             value = _encoder.encode(rules.report(known.hook, window, now))
         return [Outgoing(topic=topics.HEALTH, key=hook_id.encode(), value=value, partition=partition.number)]
 
-    async def _bury(self, letter: DeadLetter) -> None:
-        record = deadletters.bury(letter, self._clock())
-        await self._publisher.publish([record])
-        tell_dead_letter(self._metrics, record)
+    async def _bury(self, letters: Iterable[DeadLetter]) -> None:
+        records = [deadletters.bury(letter, self._clock()) for letter in letters]
+        await self._publisher.publish(records)
+        for record in records:
+            tell_dead_letter(self._metrics, record)
 
     async def _load(self) -> None:
-        """Read `hooks.health[p]` and the tail of `hooks.log[p]` of every assigned partition not loaded yet."""
-        async with self._loading:
-            missing = self._assigned - self._partitions.keys()
-            if not missing:
-                return
-            loaded = {number: Partition(number, self._settings.recent_ids_max) for number in missing}
-            prefix = self._settings.topic_prefix
-            states = {TopicPartition(prefix + topics.HEALTH, number): -1 for number in missing}
-            async for record in reader.to_end(self._settings, states):
-                loaded[record.at.partition].restore(record)
-            committed = await self.continuity.committed()
-            log_name = prefix + topics.LOG
-            starts = {TopicPartition(log_name, n): committed.get(TopicPartition(log_name, n), 0) for n in missing}
-            tails = {at: max(offset - REREAD, 0) for at, offset in starts.items() if offset}
-            async for record in reader.to_end(self._settings, tails):
-                at = TopicPartition(record.at.topic, record.at.partition)
-                outcome = _read(record)
-                if record.at.offset < starts[at] and isinstance(outcome, Outcome):  # what is none was buried before
-                    loaded[at.partition].recent.add(outcome.id)
-            self._count = await reader.partition_count(self._settings, log_name)
-            if missing <= self._assigned:
+        """Read the state of every assigned partition that is not known yet; again when a rebalance came between."""
+        while missing := self._assigned - self._partitions.keys():
+            assigned = self._assigned
+            self._count = await reader.partition_count(self._settings, self._settings.topic_prefix + topics.LOG)
+            loaded = await health_state.load(self._settings, missing, await self.continuity.committed())
+            if self._assigned is assigned:
                 self._partitions |= loaded
-            log("health.loaded", partitions=sorted(missing), hooks=sum(len(p.windows) for p in loaded.values()))
-
-
-def _read(record: Incoming) -> Outcome | DeadLetter:
-    try:
-        return _outcomes.decode(record.value or b"")
-    except UNREADABLE as error:
-        return DeadLetter(reason="not-json", detail=str(error), original=record)
-
-
-def partition_of(hook_id: str, count: int) -> int:
-    """The partition that Kafka's default partitioner gives a hook's records."""
-    return int(murmur2(hook_id.encode()) & 0x7FFFFFFF) % count
 
 
 def build(settings: Settings, health: Health, view: HookView, ready: Callable[[], None]) -> faust.App:

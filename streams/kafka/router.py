@@ -23,6 +23,9 @@ from streams.telemetry import Metrics, log
 
 NAME = "router"
 
+JOINED_BYTES_MAX = 16 * 1024 * 1024
+"""Bodies held before they are sent: a batch of large events for many hooks must not all be in memory at once."""
+
 Clock = Callable[[], int]
 """Now in Unix milliseconds."""
 
@@ -39,10 +42,15 @@ class Router:
 
     async def take(self, records: list[Incoming]) -> None:
         """Join a batch of identity events; returns when all jobs and dead letters are durable."""
-        out: list[Outgoing] = []
+        out, size = list[Outgoing](), 0
         for record in records:
             self._metrics.events.labels(record.at.topic).inc()
-            out += self._joined(record)
+            for made in self._joined(record):
+                out.append(made)
+                size += len(made.value or b"")
+            if size >= JOINED_BYTES_MAX:
+                await self._publish(out)
+                out, size = [], 0
         await self._publish(out)
 
     async def audit(self, records: list[Incoming]) -> None:
@@ -75,24 +83,30 @@ def tell_dead_letter(metrics: Metrics, record: Outgoing) -> None:
     log("dead-letter", logging.WARNING, reason=headers["reason"], detail=headers["detail"], source=origin)
 
 
-def build(settings: Settings, router: Router, continuity: Continuity, ready: Callable[[], None]) -> faust.App:
+def build(settings: Settings, router: Router, ready: Callable[[], None]) -> faust.App:
     """The Faust app around a router; `ready` is called when partitions were assigned to it."""
     app = agents.app(settings, NAME)
+    events, hooks = (Continuity(settings, agents.group(settings, NAME)) for _ in range(2))
     wait_s = settings.router_wait_ms / 1000
     prefix = settings.topic_prefix
 
     async def take(records: list[Incoming]) -> None:
-        await continuity.check(records)
+        await events.check(records)
         await router.take(records)
+
+    async def audit(records: list[Incoming]) -> None:
+        await hooks.check(records)
+        await router.audit(records)
 
     def listen(names: list[str], handle: Callable[[list[Incoming]], Awaitable[None]]) -> None:
         agents.consume(app, names, settings.router_batch_max, wait_s, handle)
 
     listen([prefix + name for name in catalogue.TOPICS], take)
-    listen([prefix + topics.CONFIG], router.audit)
+    listen([prefix + topics.CONFIG], audit)
 
     def assigned(_: set[TopicPartition]) -> None:
-        continuity.reset()
+        events.reset()
+        hooks.reset()
         ready()
 
     agents.on_assignment(app, assigned)

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import KafkaError
 
 from streams.core import jobs
+from streams.core.errors import HooklineError
 from streams.core.records import DeadLetter, Job
 from streams.kafka import ended, reader, topics
 from streams.kafka.clients import TopicPartition
@@ -29,6 +30,9 @@ REVOKE_DRAIN_S = 3.0
 """How long a rebalance waits for POSTs on the wire; what is left ends without an owner (DESIGN 9)."""
 
 RECONNECT_S = 1.0
+COMMIT_S = 3.0
+"""Without a broker a commit waits for ever; what was not committed is re-read, and known from the log."""
+
 POLL_MS = 50
 RECORDS_MAX = 500
 
@@ -62,17 +66,28 @@ class Sender:
         try:
             async with self._tasks:
                 self._tasks.create_task(self._commit_often())
-                while not stop.is_set():
-                    await self._poll()
+                # In a task of its own, since a poll waits for ever while the group has no assignment to give.
+                polling = self._tasks.create_task(self._poll_on())
+                await stop.wait()
+                polling.cancel()
+                await asyncio.wait([polling])
                 await self._release(self._settings.drain_s)
                 raise _Stopped
         except* _Stopped:
             log("sender.stopped")
+        except* HooklineError as group:
+            raise group.exceptions[0] from None
+
+    async def _poll_on(self) -> None:
+        while True:
+            await self._poll()
 
     async def _poll(self) -> None:
         try:
             batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_MAX)
         except KafkaError as error:
+            if not error.retriable:
+                raise  # this client will not recover; the supervisor starts a new one
             log("sender.poll_failed", logging.WARNING, reason=repr(error))
             await asyncio.sleep(RECONNECT_S)
             return
@@ -90,7 +105,7 @@ class Sender:
         if epoch != self._epoch:
             return False
         for number, history in histories.items():
-            self._partitions[number] = Partition(number, history, self._settings.recent_ids_max)
+            self._partitions[number] = Partition(number, history)
         log("sender.assigned", partitions=sorted(numbers), ended=sum(len(h.by_job_offset) for h in histories.values()))
         return True
 
@@ -99,28 +114,33 @@ class Sender:
         if isinstance(job, DeadLetter):
             partition.begin(job.original.at.offset, 0)
             self._tasks.create_task(self._bury(partition, job))
-        elif not partition.begin(job.at.offset, len(job.body)):
             return
-        elif job.delivery_id in self._running:
+        if not partition.begin(job.at.offset, len(job.body)):
+            return
+        new = partition.recent.add(job.delivery_id)
+        if job.delivery_id in self._running:
             self._tasks.create_task(self._follow(partition, job, self._running[job.delivery_id]))
-        elif not partition.recent.add(job.delivery_id):
-            self._drop(partition, job)
-        else:
+        elif new:
             self._start(partition, job)
+        else:
+            self._drop(partition, job)
 
     def _start(self, partition: Partition, job: Job) -> None:
         delivery = Delivery(job)
         partition.deliveries.add(delivery)
-        delivery.task = self._running[job.delivery_id] = self._tasks.create_task(self._deliver(partition, delivery))
+        task = self._tasks.create_task(self._deliver(partition, delivery))
+        delivery.task = self._running[job.delivery_id] = task
+        # Not in a `finally`: a task that is cancelled before its first step never gets there.
+        task.add_done_callback(lambda _: self._forget(partition, delivery))
+
+    def _forget(self, partition: Partition, delivery: Delivery) -> None:
+        partition.deliveries.discard(delivery)
+        del self._running[delivery.job.delivery_id]
 
     async def _deliver(self, partition: Partition, delivery: Delivery) -> None:
         job = delivery.job
-        try:
-            at = await self._delivering.deliver(delivery)
-            partition.finish(job.at.offset, len(job.body), at.offset)
-        finally:
-            partition.deliveries.discard(delivery)
-            del self._running[job.delivery_id]
+        at = await self._delivering.deliver(delivery)
+        partition.finish(job.at.offset, len(job.body), at.offset)
 
     async def _bury(self, partition: Partition, letter: DeadLetter) -> None:
         await self._delivering.bury(letter)
@@ -165,26 +185,29 @@ class Sender:
         """Commit what is safe. A commit that fails is not repeated: the next one, or the next owner, covers it."""
         safe = {TopicPartition(self._topic, n): at for n, p in self._partitions.items() if (at := p.commit())}
         try:
-            if safe:
-                await self._consumer.commit(safe)
-        except (CommitFailedError, IllegalStateError, KafkaError) as error:
+            async with asyncio.timeout(COMMIT_S):
+                if safe:
+                    await self._consumer.commit(safe)
+        except (KafkaError, TimeoutError) as error:
             log("sender.commit_failed", logging.WARNING, reason=repr(error))
 
     async def _release(self, drain_s: float) -> None:
         """Let go of every partition: drop what waits, give POSTs on the wire `drain_s` to end, commit, forget."""
-        posting = []
-        for partition in self._partitions.values():
+        posting, released = [], self._partitions
+        for partition in released.values():
             partition.released = True
-        for delivery in [d for partition in self._partitions.values() for d in partition.deliveries]:
+        for delivery in [d for partition in released.values() for d in partition.deliveries]:
             if delivery.task and delivery.posting:
                 delivery.released = True
                 posting.append(delivery.task)
             elif delivery.task:
                 delivery.task.cancel()
-        if posting:
-            await asyncio.wait(posting, timeout=drain_s)
-        await self._commit()
-        self._partitions, self._epoch = {}, self._epoch + 1
+        try:
+            if posting:
+                await asyncio.wait(posting, timeout=drain_s)
+            await self._commit()
+        finally:  # aiokafka goes on whatever a listener raises; jobs dropped above must not count as known
+            self._partitions, self._epoch = {}, self._epoch + 1
 
 
 class _Listener(ConsumerRebalanceListener):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from aiokafka.errors import KafkaError
 
+from streams.core.deadletters import DETAIL_CHARACTERS_MAX
 from streams.core.hooks import HookIndex, HookRules, Known
 from streams.core.records import DeadLetter, Incoming
 from streams.kafka import clients, reader, topics
@@ -50,6 +51,8 @@ class HookView:
                 try:
                     batches = await consumer.getmany(timeout_ms=reader.POLL_MS)
                 except KafkaError as error:
+                    if not error.retriable:
+                        raise  # stale hooks for ever would be worse than a restart
                     log("view.read_failed", logging.WARNING, reason=repr(error))
                     await asyncio.sleep(RECONNECT_S)
                     continue
@@ -80,7 +83,13 @@ class HookView:
         known = self._rules.read(record)
         self._positions[record.at.partition] = record.at.offset + 1
         if isinstance(known, DeadLetter):
-            log("hook.refused", logging.WARNING, reason=known.reason, detail=known.detail, offset=record.at.offset)
+            log(
+                "hook.refused",
+                logging.WARNING,
+                reason=known.reason,
+                detail=known.detail[:DETAIL_CHARACTERS_MAX],
+                offset=record.at.offset,
+            )
             return
         hook_id = known.hook.id if isinstance(known, Known) else (record.key or b"").decode("ascii", "replace")
         if isinstance(known, Known):

@@ -79,7 +79,9 @@ async def test_a_faust_app_that_skips_records_crashes_and_commits_nothing_past_t
         stdout=asyncio.subprocess.PIPE,
     )
     said, _ = await role.communicate()
-    assert (role.returncode, said) == (1, b"RecordsSkipped after 99\n")
+    name, _, last = said.decode().partition(" after ")
+    assert (role.returncode, name) == (1, "RecordsSkipped")
+    assert int(last) < 100
     committed = await Continuity(settings, group(settings)).committed()
     assert committed.get(TopicPartition(settings.topic_prefix + TOPIC, 0), 0) <= 100
 
