@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from streams.kafka import clients
-from streams.kafka.broker import LocalBroker
-from streams.kafka.broker_jars import jars_path
+from streams.kafka.broker import LocalBroker, silent
+from streams.kafka.broker_jars import fetch_jars, jars_path
 from streams.kafka.broker_ready import free_port, until_answers
 from streams.settings import Settings
 
@@ -31,7 +31,9 @@ BrokerFactory = Callable[..., LocalBroker]
 
 @pytest.fixture(scope="session")
 def jars() -> Path:
-    """Where the jars of the local broker are, or will be: kept from run to run."""
+    """Where the jars of the local broker are; fetched when they are not, and kept from run to run."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(fetch_jars(JARS, silent))
     return JARS
 
 

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import msgspec
 import orjson
 import pytest
 
-from streams.core.records import Coordinates, Outcome, Outgoing, Report
+from streams.core.records import Coordinates, Incoming, Outcome, Outgoing, Report
 from streams.kafka import admin, reader, topics
 from streams.kafka.broker import die_with
 from streams.kafka.clients import TopicPartition
@@ -184,10 +184,8 @@ class Line:
     async def outcomes(self, count: int, within_s: float = 60) -> list[Outcome]:
         """The outcomes on `hooks.log` once there are `count` different ids."""
         seen: list[Outcome] = []
-        async with asyncio.timeout(within_s):
-            async for record in reader.tail(
-                self.settings, self.settings.topic_prefix + topics.LOG, from_beginning=True
-            ):
+        async with self._following(topics.LOG, within_s) as records:
+            async for record in records:
                 seen.append(msgspec.json.decode(record.value or b"", type=Outcome))
                 if len({outcome.id for outcome in seen}) >= count:
                     break
@@ -196,9 +194,8 @@ class Line:
     async def ended(self, hook: str, count: int, within_s: float = 30) -> list[Outcome]:
         """The outcomes of one hook once there are `count`."""
         seen: list[Outcome] = []
-        name = self.settings.topic_prefix + topics.LOG
-        async with asyncio.timeout(within_s):
-            async for record in reader.tail(self.settings, name, from_beginning=True):
+        async with self._following(topics.LOG, within_s) as records:
+            async for record in records:
                 if record.key == hook.encode():
                     seen.append(msgspec.json.decode(record.value or b"", type=Outcome))
                 if len(seen) >= count:
@@ -207,10 +204,9 @@ class Line:
 
     async def dead_letters(self, count: int, within_s: float = 30) -> list[Any]:
         """The first `count` dead letters."""
-        letters = []
-        name = self.settings.topic_prefix + topics.DEAD_LETTERS
-        async with asyncio.timeout(within_s):
-            async for record in reader.tail(self.settings, name, from_beginning=True):
+        letters: list[Any] = []
+        async with self._following(topics.DEAD_LETTERS, within_s) as records:
+            async for record in records:
                 letters.append(record)
                 if len(letters) >= count:
                     break
@@ -218,14 +214,20 @@ class Line:
 
     async def report(self, hook: str, requests: int, within_s: float = 30) -> Report:
         """The first report of a hook that counts so many requests, or more."""
-        name = self.settings.topic_prefix + topics.HEALTH
-        async with asyncio.timeout(within_s):
-            async for record in reader.tail(self.settings, name, from_beginning=True):
+        async with self._following(topics.HEALTH, within_s) as records:
+            async for record in records:
                 if record.key == hook.encode() and record.value:
                     report = msgspec.json.decode(record.value, type=Report)
                     if report.request_count >= requests:
                         return report
         raise AssertionError("unreachable: a tail never ends by itself")
+
+    @asynccontextmanager
+    async def _following(self, topic: str, within_s: float) -> AsyncIterator[AsyncIterator[Incoming]]:
+        """A topic from its beginning on, for the life of the block and so many seconds at most."""
+        records = reader.tail(self.settings, self.settings.topic_prefix + topic, from_beginning=True)
+        async with asyncio.timeout(within_s), aclosing(records):
+            yield records
 
 
 @asynccontextmanager

@@ -332,8 +332,7 @@ async def found(the: Line, receiver: Receiver) -> Found:
         with suppress(TimeoutError, AssertionError):
             await stage(the, receiver, found)
     for letter in await the.read(topics.DEAD_LETTERS):
-        origin = [(letter.header(f"source-{part}") or b"").decode() for part in ("topic", "partition", "offset")]
-        found.letters.setdefault(Coordinates(origin[0], int(origin[1]), int(origin[2])), []).append(letter)
+        found.letters.setdefault(_origin(letter), []).append(letter)
     found.requests = list(receiver.requests)
     return found
 
@@ -405,6 +404,11 @@ async def _count(the: Line, found: Found, when: str) -> None:
     """What the first hook's report counts, once it counts what it should."""
     expected = len(EVENTS) + len(GOOD) + len(JOBS) + ["before", "after", "restart"].index(when)
     found.counted[when] = (await the.report(HOOK, expected, WAIT_S)).request_count - expected
+
+
+def _origin(letter: Incoming) -> Coordinates:
+    topic, *place = [(letter.header(f"source-{part}") or b"").decode() for part in ("topic", "partition", "offset")]
+    return Coordinates(topic, *(int(number) if number.isdigit() else -1 for number in place))
 
 
 def _marker(when: str) -> Outgoing:

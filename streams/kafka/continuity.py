@@ -6,6 +6,7 @@ by a transaction's marker, compaction or retention) is no loss: the broker is as
 """
 
 from collections.abc import Iterable
+from contextlib import aclosing
 
 from streams.core.errors import HooklineError
 from streams.core.records import Incoming
@@ -57,10 +58,10 @@ class Continuity:
         }
 
     async def _prove_empty(self, partition: TopicPartition, start: int, stop: int) -> None:
-        async for record in reader.to_end(self._settings, {partition: start}):
-            if record.at.offset >= stop:
-                return
+        async with aclosing(reader.to_end(self._settings, {partition: start})) as records:
+            first = await anext(records, None)
+        if first is not None and first.at.offset < stop:
             raise RecordsSkipped(
-                f"{partition.topic}/{partition.partition}: offset {record.at.offset} was never delivered to this role, "
+                f"{partition.topic}/{partition.partition}: offset {first.at.offset} was never delivered to this role, "
                 f"{stop} was; starting again from the committed offset"
             )

@@ -1,6 +1,6 @@
 """Reading topics without a group: from where one likes, to the end as it was, or for ever."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -41,7 +41,7 @@ async def partition_count(settings: Settings, topic: str) -> int:
     return len(await partitions(settings, [topic]))
 
 
-async def to_end(settings: Settings, starts: Mapping[TopicPartition, int]) -> AsyncIterator[Incoming]:
+async def to_end(settings: Settings, starts: Mapping[TopicPartition, int]) -> AsyncGenerator[Incoming, None]:
     """Every record from the given offsets (-1: the beginning) to the partitions' ends as they are now."""
     if not starts:
         return
@@ -50,7 +50,7 @@ async def to_end(settings: Settings, starts: Mapping[TopicPartition, int]) -> As
             yield record
 
 
-async def read_to_end(consumer: Any, starts: Mapping[TopicPartition, int]) -> AsyncIterator[Incoming]:
+async def read_to_end(consumer: Any, starts: Mapping[TopicPartition, int]) -> AsyncGenerator[Incoming, None]:
     """As `to_end`, with a consumer that stays assigned afterwards and can go on tailing.
 
     Done is when the position has passed the end, so gaps left by compaction or transactions do not matter.
@@ -69,7 +69,7 @@ async def read_to_end(consumer: Any, starts: Mapping[TopicPartition, int]) -> As
         left = {partition for partition in left if await consumer.position(partition) < ends[partition]}
 
 
-async def tail(settings: Settings, *topics: str, from_beginning: bool = False) -> AsyncIterator[Incoming]:
+async def tail(settings: Settings, *topics: str, from_beginning: bool = False) -> AsyncGenerator[Incoming, None]:
     """Records of the topics as they arrive, until the caller stops iterating."""
     found = await partitions(settings, topics)
     async with clients.consumer(settings) as consumer:
