@@ -36,11 +36,15 @@ def command(role: str) -> None:
 async def _play_and_end(role: str, settings: Settings) -> NoReturn:
     """Play the role and end the process, not just the event loop.
 
-    A crashed Faust app leaves tasks and a thread behind that nobody can end, and that would keep this process.
+    A crashed Faust app leaves tasks and a thread behind that nobody can end, and that would keep this process; also
+    when it was the log that failed, because whoever read it is gone.
     """
-    code = await _play(role, settings)
-    sys.stdout.flush()
-    os._exit(code)
+    code = 1
+    try:
+        code = await _play(role, settings)
+        sys.stdout.flush()
+    finally:
+        os._exit(code)
 
 
 async def _play(role: str, settings: Settings) -> int:

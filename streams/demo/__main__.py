@@ -46,6 +46,9 @@ EVENTS_PER_S = 4
 SETTLE_S = 8.0
 """How long the end waits for deliveries under way: the longest retry schedule of the demo's hooks, and some."""
 
+HURRY_S = 4.0
+"""The same after Ctrl-C, where all has to be over in 10 s."""
+
 QUICK = {"scheduleSeconds": [0.4, 0.8, 1.6]}
 """The hooks' retry schedule: short enough to be watched."""
 
@@ -84,7 +87,7 @@ async def _demo(seconds: float, began: float) -> Tally:
             await _until(stop, supervisor.start(*ROLES), math.inf)
             screen.open()
             await _until(stop, _publish(out, tally), seconds)
-            await _until(stop, _settled(tally), SETTLE_S)
+            await _until(asyncio.Event(), _settled(tally), HURRY_S if stop.is_set() else SETTLE_S)
         finally:
             await supervisor.stop()
             following.cancel()
@@ -145,8 +148,11 @@ async def _publish(out: Publisher, tally: Tally) -> None:
     for event, key, payload in stories.stories(now_ms(), now_ms):
         event_id = f"demo-{tally.events.total()}"
         headers = (("event-id", event_id.encode()),)
-        await out.publish([Outgoing(topic=EVENTS[event], key=key.encode(), value=payload, headers=headers)])
         tally.published(event, event_id)
+        # Shielded: the end may come at any moment, and an event that is on its way will be delivered.
+        await asyncio.shield(
+            out.publish([Outgoing(topic=EVENTS[event], key=key.encode(), value=payload, headers=headers)])
+        )
         await asyncio.sleep(1 / EVENTS_PER_S)
 
 
@@ -189,6 +195,9 @@ async def _settled(tally: Tally) -> None:
 
 async def _until(stop: asyncio.Event, work: Coroutine[None, None, None], seconds: float) -> None:
     """Do `work` until it is done, the time is up, or somebody asked to stop."""
+    if stop.is_set():
+        work.close()
+        return
     doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
     timeout = None if math.isinf(seconds) else seconds
     await asyncio.wait([doing, stopping], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -201,11 +210,13 @@ async def _until(stop: asyncio.Event, work: Coroutine[None, None, None], seconds
 
 def _title(settings: Settings, tally: Tally) -> str:
     counts = tally.summary()
-    here = f"{PREFIX}BOOTSTRAP_SERVERS={settings.bootstrap} {PREFIX}TOPIC_PREFIX={settings.topic_prefix}"
     return (
         f"Hookline demo: {counts['events']} events, {counts['deliveries']} deliveries, {counts['retries']} retries, "
-        f"{counts['exhausted']} exhausted. Ctrl-C ends it.\n"
-        f"Look closer:  export {here}"
+        f"{counts['exhausted']} exhausted\n"
+        "Ctrl-C ends it. To look closer, in another terminal:\n"
+        f"  export {PREFIX}BOOTSTRAP_SERVERS={settings.bootstrap}\n"
+        f"  export {PREFIX}TOPIC_PREFIX={settings.topic_prefix}\n"
+        "  hookline health --watch"
     )
 
 

@@ -50,14 +50,19 @@ class Screen:
             self._console.print(self._hooks())
 
     def _hooks(self) -> Table:
-        table = Table("hook", "health (24 h)", "success", "requests", "retries", "p50", "p99", "last error", box=None)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("hook", "24 h", "success", "requests", "retries", "p50", "p99"):
+            table.add_column(name, no_wrap=True)
+        table.add_column("last error", no_wrap=True, overflow="ellipsis")
         for hook_id, name in self._tally.hooks.items():
             report = self._tally.reports.get(hook_id)
             table.add_row(name, *(_row(report) if report else ("-",) * 7))
         return table
 
     def _recent(self) -> Table:
-        table = Table("time", "", "event", "hook", "", box=None, show_header=False)
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for width in (8, 9, None, 12, None):  # time, word, event, hook, detail: the long ones give way
+            table.add_column(no_wrap=True, overflow="ellipsis", min_width=width)
         for sight in self._tally.lines:
             word = Text(sight.word, style=WORDS.get(sight.word, ""))
             table.add_row(sight.time, word, sight.event, sight.hook, sight.detail)

@@ -33,7 +33,7 @@ class Tally:
         self.lines: deque[Sight] = deque(maxlen=LINES_MAX)
 
     def published(self, event: str, event_id: str) -> None:
-        """An event was acknowledged by the broker; every hook of the demo wants every event."""
+        """An event goes to the broker; every hook of the demo wants every event."""
         self.events[event] += 1
         self.expected |= {ids.delivery_id(event_id, hook) for hook in self.hooks}
 

@@ -84,6 +84,12 @@ async def cluster_id(settings: Settings) -> str:
         return str((await client.describe_cluster())["cluster_id"])
 
 
+async def topic_names(settings: Settings) -> set[str]:
+    """The names of all topics on the cluster, whoever they belong to."""
+    async with _connected(settings) as client:
+        return set(await client.list_topics())
+
+
 async def partition_counts(settings: Settings) -> dict[str, int]:
     """How many partitions each topic of the table has, by its name without prefix; 0 when it does not exist."""
     async with _connected(settings) as client:

@@ -1,0 +1,23 @@
+"""However upstream, its topic or the broker compresses, records are read."""
+
+import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from streams.core.records import Outgoing
+from streams.kafka import admin, clients, reader
+from streams.kafka.clients import TopicPartition
+from streams.kafka.publisher import publisher
+from streams.settings import Settings
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_records_of_every_codec_are_read(settings: Settings, codec: str) -> None:
+    await admin.apply(settings)
+    topic = settings.topic_prefix + "identity.user"
+    async with clients.admin(settings) as client:
+        wish = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"compression.type": codec})
+        await client.alter_configs([wish])
+    async with publisher(settings) as out:
+        await out.publish([Outgoing(topic="identity.user", key=b"k", value=b"v" * 1000, partition=0)])
+    (record,) = [record async for record in reader.to_end(settings, {TopicPartition(topic, 0): -1})]
+    assert record.value == b"v" * 1000
