@@ -1,95 +1,141 @@
-"""`make demo`: the whole line by itself, ended by time or by Ctrl-C, with nothing left behind."""
+"""The demo as somebody sees it who runs `make demo`: in a pipe, on a terminal, and however it ends."""
 
 import asyncio
 import os
 import re
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
 from streams.kafka import admin
+from streams.kafka.broker_ready import refuse_taken
 from streams.settings import Settings
+from tests.cli.commands import nobody
+from tests.foreground import Foreground, foreground, on_a_terminal, until_ended
 from tests.line import environment
+
+END_S = 10
+"""All that ends at Ctrl-C ends within this."""
 
 SUMMARY = re.compile(
     r"events (\d+), deliveries (\d+), delivered (\d+), retries (\d+), exhausted (\d+), unexplained (\d+)"
 )
+NOTHING = "events 0, deliveries 0, delivered 0, retries 0, exhausted 0, unexplained 0"
 
 
-async def test_it_ends_by_itself_with_every_delivery_explained(jars: Path, tmp_path: Path) -> None:
-    demo = await start(jars, tmp_path, "--seconds", "4")
-    said, words = await demo.communicate()
-    found = SUMMARY.fullmatch(said.decode().splitlines()[-1])
-    assert demo.returncode == 0, words.decode()
-    assert found
-    events, deliveries, delivered, retries, exhausted, unexplained = map(int, found.groups())
-    assert events > 5
-    assert (deliveries, delivered, exhausted) == (3 * events, 2 * events, events)
-    assert (retries, unexplained) == (5 * events, 0)
-    assert b"\x1b" not in said
-    assert descendants(tmp_path) == []
+@pytest.fixture
+def bare(jars: Path, tmp_path: Path) -> dict[str, str]:
+    """The environment of a machine with nothing prepared but the jars, and a folder of its own for temporary files."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
+    (tmp_path / "tmp").mkdir()
+    return inherited | {"HOOKLINE_DATA_DIR": str(jars.parents[2]), "TMPDIR": str(tmp_path / "tmp")}
 
 
-@pytest.mark.parametrize("after", [b"starting the broker", b"first delivery"])
-async def test_ctrl_c_ends_all_that_it_started(jars: Path, tmp_path: Path, after: bytes) -> None:
-    """As a terminal does it: the signal goes to every process of the foreground group."""
-    demo = await start(jars, tmp_path)
-    await said(demo, after)
-    os.killpg(demo.pid, signal.SIGINT)
-    async with asyncio.timeout(20):
-        await demo.communicate()
-    assert demo.returncode == 0
-    assert descendants(tmp_path) == []
+def summary(text: str) -> tuple[int, ...]:
+    """The figures of the last line, which must be the summary; escape codes do not count."""
+    found = SUMMARY.fullmatch(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.splitlines()[-1]))
+    assert found, text
+    return tuple(map(int, found.groups()))
 
 
-async def test_what_it_started_dies_with_it(jars: Path, tmp_path: Path) -> None:
-    demo = await start(jars, tmp_path)
-    await said(demo, b"first delivery")
-    demo.kill()
-    await demo.communicate()
-    async with asyncio.timeout(20):
-        while descendants(tmp_path):
-            await asyncio.sleep(0.05)
+def assert_forgotten(demo: Foreground, environ: dict[str, str]) -> None:
+    """No port of its broker is taken, no temporary file is left."""
+    port = int(re.findall(r"starting the broker on 127\.0\.0\.1:(\d+)", "\n".join(demo.words))[0])
+    for number in (port, port + 1):
+        refuse_taken(number)
+    assert list(Path(environ["TMPDIR"]).iterdir()) == []
 
 
-async def test_on_a_configured_cluster_it_leaves_no_topic_behind(settings: Settings, tmp_path: Path) -> None:
-    demo = await start(tmp_path, tmp_path, "--seconds", "2", **environment(settings))
-    said, words = await demo.communicate()
-    assert demo.returncode == 0, words.decode()
-    assert said.decode().splitlines()[-1].endswith("unexplained 0")
-    assert not [name for name in await admin.topic_names(settings) if name.startswith("demo-")]
+async def test_in_a_pipe_it_prints_plain_lines_and_accounts_for_every_delivery(
+    bare: dict[str, str], tmp_path: Path
+) -> None:
+    """On a machine with nothing prepared, and nothing is left of it."""
+    async with foreground("streams.demo", "--seconds", "3", environ=bare, output=tmp_path / "out") as demo:
+        assert await demo.ends() == 0
+        await demo.leaves_nothing()
+    text = (tmp_path / "out").read_text()
+    assert not re.search(r"[^\x20-\x7e\n]", text)
+    events, deliveries, delivered, retries, exhausted, unexplained = summary(text)
+    assert 1 <= events <= 13
+    assert (deliveries, delivered, exhausted, unexplained) == (3 * events, 2 * events, events, 0)
+    assert retries == 2 * events + 3 * events
+    for hook, status in (("healthy", "ok"), ("fails twice", "ok"), ("always fails", "error")):
+        assert re.search(rf"^{hook} +{status} +\d+\.\d\d % +{events} ", text, re.MULTILINE)
+    for words in ("starting the broker", "making 12 topics", "router is ready", "sender is ready", "health is ready"):
+        assert any(words in line for line in demo.words), words
+    assert re.fullmatch(r"first delivery \d+\.\d s after the start", demo.words[-2])
+    assert_forgotten(demo, bare)
 
 
-async def start(jars: Path, directory: Path, *arguments: str, **environ: str) -> asyncio.subprocess.Process:
-    """The demo in a process group of its own, recognisable by its environment, with the jars that are there."""
-    base = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
-    marked = {"HOOKLINE_DATA_DIR": str(jars.parents[2])} | environ | {"DEMO_TEST": str(directory)}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "streams.demo", *arguments),
-        env=base | marked,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+async def test_it_ends_while_its_broker_starts(bare: dict[str, str], tmp_path: Path, number: signal.Signals) -> None:
+    async with foreground("streams.demo", environ=bare, output=tmp_path / "out") as demo:
+        await demo.says("starting the broker on")
+        demo.press(number)
+        assert await demo.ends(within_s=END_S) == 0
+        await demo.leaves_nothing()
+    assert (tmp_path / "out").read_text() == NOTHING + "\n"
+    assert_forgotten(demo, bare)
 
 
-async def said(process: asyncio.subprocess.Process, words: bytes) -> None:
-    """Wait until it has said this on stderr."""
-    assert process.stderr is not None
-    async with asyncio.timeout(90):
-        while words not in (line := await process.stderr.readline()):
-            assert line, "it ended before it said so"
+async def test_ctrl_c_before_it_has_done_anything_is_quiet(bare: dict[str, str], tmp_path: Path) -> None:
+    async with foreground("streams.demo", environ=bare, output=tmp_path / "out") as demo:
+        await demo.says("Hookline demo")
+        demo.press(signal.SIGINT)
+        assert await demo.ends(within_s=END_S) == 0
+    assert not [words for words in demo.words if "Traceback" in words]
 
 
-def descendants(directory: Path) -> list[int]:
-    """Processes that carry the mark of this test, whoever their parent is by now."""
-    mark, found = f"DEMO_TEST={directory}".encode(), []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
+async def test_ctrl_c_on_a_terminal_ends_it_on_your_cluster_which_it_leaves_as_it_was(settings: Settings) -> None:
+    """With a view that is redrawn; the deliveries under way are seen to their end."""
+    environ = environment(settings) | {"TERM": "xterm"}
+    async with on_a_terminal("streams.demo", environ=environ) as (demo, terminal):
+        words = await demo.says("making 12 topics, ")
+        prefix = words.split()[-1].rstrip("*")
+        assert prefix.startswith(settings.topic_prefix + "demo-")
+        await terminal.shows("exhausted [1-9]")
+        assert len([name for name in await admin.topic_names(settings) if name.startswith(prefix)]) == 12
+        terminal.type(b"\x03")
+        assert await demo.ends(within_s=END_S) == 0
+        await demo.leaves_nothing()
+        await terminal.shows(SUMMARY.pattern)
+    events, deliveries, *_, unexplained = summary(terminal.printed.replace("\r", ""))
+    assert (deliveries, unexplained) == (3 * events, 0)
+    for shown in ("running for 0 s; Ctrl-C ends it", "waiting for the last deliveries", "ended after"):
+        assert shown in terminal.printed
+    assert f"export HOOKLINE_TOPIC_PREFIX={prefix}" in terminal.printed
+    assert not [name for name in await admin.topic_names(settings) if name.startswith(prefix)]
+
+
+async def test_its_roles_and_its_broker_die_with_it_however_it_dies(bare: dict[str, str], tmp_path: Path) -> None:
+    async with foreground("streams.demo", environ=bare, output=tmp_path / "out") as demo:
+        descendants = await working(demo)
+        demo.process.kill()
+        await asyncio.gather(*map(until_ended, descendants))
+        await demo.leaves_nothing()
+
+
+async def test_a_broker_that_dies_ends_it_with_a_sentence(bare: dict[str, str], tmp_path: Path) -> None:
+    async with foreground("streams.demo", environ=bare, output=tmp_path / "out") as demo:
+        descendants = await working(demo)
+        os.kill(next(pid for pid, command in descendants.items() if "kafka.Kafka" in command), signal.SIGKILL)
+        assert await demo.ends(within_s=END_S) == 1
+        await demo.leaves_nothing()
+    assert demo.words[-1].startswith("hookline: the broker ended by itself: ")
+    assert_forgotten(demo, bare)
+
+
+async def working(demo: Foreground) -> dict[int, str]:
+    """Wait until the demo has started its broker and its three roles; answers all processes below it."""
+    await demo.says("starting router, sender and health")
+    found = await demo.runs("streams run", 3)
+    return {pid: command for pid, command in found.items() if pid != demo.process.pid}
+
+
+async def test_without_an_answer_from_your_cluster_it_says_so_and_starts_nothing(tmp_path: Path) -> None:
+    with nobody() as settings:
+        async with foreground("streams.demo", environ=environment(settings), output=tmp_path / "out") as demo:
+            assert await demo.ends() == 3
+    assert demo.words[-1].startswith(f"hookline: no Kafka broker answers at {settings.bootstrap}: ")
+    assert (tmp_path / "out").read_text() == ""

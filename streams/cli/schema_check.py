@@ -63,7 +63,7 @@ def _job(text: bytes) -> Verdict:
     except msgspec.MsgspecError as error:
         return Verdict("bad-job", str(error))
     named = tuple((name, value.encode()) for name, value in headers.items())
-    return _judged(jobs.read(Incoming(at=NOWHERE, key=b"", value=b"{}", headers=named)))
+    return _judged(jobs.read(Incoming(at=NOWHERE, key=b"0" * 21, value=b"{}", headers=named)))
 
 
 def _typed(type_: type[Struct], text: bytes) -> Verdict:
