@@ -119,11 +119,6 @@ class Role:
             await process.wait()
             raise AssertionError(f"{self.name} did not stop within {STOP_S} s:\n{self.tail()}") from None
 
-    async def exited(self) -> int:
-        """Wait for it to end by itself; answers the exit code."""
-        assert self._process is not None
-        return await self._process.wait()
-
     def tail(self, lines: int = 40) -> str:
         """The last lines of its log."""
         return "\n".join(self.log.read_text().splitlines()[-lines:])
