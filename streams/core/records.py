@@ -159,6 +159,17 @@ class HookConfig(Wire, frozen=True, kw_only=True):
         return f"HookConfig(host={self.url.split('/')[2] if '//' in self.url else '?'!r}, headers={list(self.headers)})"
 
 
+class RetiredKey(Wire, frozen=True, kw_only=True):
+    """A signing key that was rotated out: requests are still signed with it too, until its time is over."""
+
+    signing_key: Annotated[str, Meta(pattern=r"^[0-9a-zA-Z]{32,64}\Z", description="Secret.")]
+    until: Annotated[Ms, Meta(description="Unix milliseconds after which it signs nothing more.")]
+
+    def __repr__(self) -> str:
+        """Leave out the key."""
+        return f"RetiredKey(until={self.until})"
+
+
 class Hook(Wire, frozen=True, kw_only=True):
     """A hook record on `hooks.config`: what Logto's hooks have, plus `delivery`."""
 
@@ -174,6 +185,12 @@ class Hook(Wire, frozen=True, kw_only=True):
         list[str], Meta(description="Event names, a prefix of them (`User.*`), or `*`; an empty list wants nothing.")
     ] = field(default_factory=list)
     enabled: Annotated[bool, Meta(description="A disabled hook gets nothing.")] = True
+    keep_pending: Annotated[
+        bool, Meta(description="While the hook is disabled its deliveries wait, instead of ending as cancelled.")
+    ] = False
+    retired_keys: Annotated[
+        list[RetiredKey], Meta(max_length=3, description="Keys that still sign beside the current one.")
+    ] = field(default_factory=list)
     created_at: Ms = 0
     delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
 
@@ -191,6 +208,8 @@ class Job(Struct, frozen=True, kw_only=True):
     """One delivery of one event to one hook: the exact body, everything else from the record's headers.
 
     `hook_version` is the (partition, offset) of the hook record that the join saw: never send with an older one.
+    `replay` names the replay run that asked for it again; `sequence` is its place among the hook's jobs, which a
+    replay keeps: the offset of the first job in its partition of `hooks.deliveries`, None when nobody knows it.
     """
 
     delivery_id: str
@@ -205,6 +224,8 @@ class Job(Struct, frozen=True, kw_only=True):
     at: Coordinates
     event_key: bytes | None = None
     traceparent: str | None = None
+    replay: str | None = None
+    sequence: int | None = None
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -216,6 +237,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     body: bytes = b""
     retry_after: str | None = None
     duration_ms: float = 0.0
+    key_ids: tuple[str, ...] = ()
 
 
 class Attempt(Wire, frozen=True, kw_only=True, omit_defaults=True):
@@ -262,6 +284,47 @@ class Outcome(Wire, frozen=True, kw_only=True, omit_defaults=True):
     response: Response | None = None
     error: OutcomeError | None = None
     replay: bool = False
+    out_of_order: Annotated[
+        bool, Meta(description="It ended while an earlier event of its key had not, which failed for 60 s by then.")
+    ] = False
+
+
+class Pending(Wire, frozen=True, kw_only=True, omit_defaults=True):
+    """A job that waits, on `hooks.retries` under its delivery id, until its outcome makes it null.
+
+    Times are on the brokers' clock. `waitMs` bounds what a wrong `dueAt` can do; `holdUntil` holds the whole hook.
+    """
+
+    id: Annotated[str, Meta(description="Delivery id.")]
+    hook_id: str
+    tenant_id: str
+    event: str
+    event_id: str
+    event_at: Ms
+    due_at: Annotated[Ms, Meta(description="Not before this.")]
+    wait_ms: Annotated[int, Meta(ge=0, description="How long `dueAt` was away when this was written.")] = 0
+    since: Annotated[Ms, Meta(description="When it began to wait for the first time.")]
+    hold_until: Annotated[Ms, Meta(description="The whole hook was asked to wait until then; 0 when not.")] = 0
+    attempts: list[Attempt] = field(default_factory=list)
+    source: Coordinates
+    job: Annotated[Coordinates, Meta(description="Where the job lies.")]
+    hook_version: tuple[int, int]
+    event_key: Annotated[bytes | None, Meta(description="Base64.")] = None
+    traceparent: str | None = None
+    replay: str | None = None
+    sequence: int | None = None
+    body: Annotated[str, Meta(description="The exact request body.")]
+
+
+class OperationalEvent(Wire, frozen=True, kw_only=True):
+    """What happened to a hook, on `hooks.operations`: an event like any other, which other hooks may ask for.
+
+    The record's key is the id of the hook that it is about, its headers `tenant-id` and `event-id`.
+    """
+
+    event: Literal["Hook.Failing", "Hook.Recovered", "Hook.Disabled", "Hook.Exhausted"]
+    created_at: Annotated[str, Meta(description="ISO 8601, as in every identity event.")]
+    data: Annotated[dict[str, Any], Meta(description="`hookId`, `name` and what explains the event.")]
 
 
 class Window(Wire, frozen=True, kw_only=True):
