@@ -101,7 +101,43 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 50_000
     in_flight_max: Annotated[
         int, Meta(ge=1, le=10_000, description="POSTs at once per sender; each may hold a socket and 64 KiB.")
+    ] = 512
+    retries_in_flight_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Of those, retries and failing hooks; the rest is for hooks that are well.",
+        ),
     ] = 256
+    hook_queue_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="Jobs of one hook held in memory; more are parked on hooks.retries.",
+        ),
+    ] = 256
+    hook_pending_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Jobs of one hook that wait on hooks.retries, some 400 bytes of memory each; "
+            "more end as expired, to be replayed.",
+        ),
+    ] = 100_000
+    park_after_s: Annotated[
+        float,
+        Meta(gt=0, le=60, description="A job that could not start for so long is parked: it would hold back commits."),
+    ] = 5.0
+    drain_per_s: Annotated[
+        int,
+        Meta(ge=1, le=10_000, description="Overdue jobs of one hook started per second after an outage: no flood."),
+    ] = 100
+    pending_age_max_s: Annotated[
+        float,
+        Meta(gt=0, description="A job that its hook's breaker or hold kept back for so long ends as expired."),
+    ] = 86_400.0
     partition_jobs_max: Annotated[
         int,
         Meta(
@@ -121,8 +157,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 5.0
     config_wait_s: Annotated[
         float,
-        Meta(gt=0, le=60, description="How long a job waits for the hook version that the join saw, per try."),
-    ] = 5.0
+        Meta(
+            gt=0,
+            le=600,
+            description="How long a job waits for the hook version that the join saw. One that has not come by then "
+            "never will, for hooks.config was made anew.",
+        ),
+    ] = 60.0
     connect_timeout_s: Annotated[float, Meta(gt=0, le=30, description="DNS, TCP and TLS of one attempt.")] = 5.0
     response_bytes_max: Annotated[
         int, Meta(ge=0, le=1 << 20, description="Bytes of a response body that are read before it is closed.")

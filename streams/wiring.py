@@ -7,18 +7,22 @@ process starts it again.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
 from msgspec import Struct
 
 from streams.core import catalogue
+from streams.core.dispatch import Dispatch
 from streams.core.hooks import HookRules
 from streams.core.joining import Join
-from streams.kafka import admin, agents, clients, health, hook_records, router, sender
-from streams.kafka.delivering import Delivering
+from streams.core.lane import Limits
+from streams.kafka import admin, agents, clients, health, hook_records, retries, router, sender
+from streams.kafka.clock import BrokersClock
+from streams.kafka.delivering import Delivering, Post
 from streams.kafka.publisher import Publisher, publisher
+from streams.kafka.retries import Bodies
 from streams.kafka.view import HookView
 from streams.settings import Settings
 from streams.telemetry import Metrics, log
@@ -51,7 +55,11 @@ class Ground(Struct):
 
 
 @asynccontextmanager
-async def ground(settings: Settings, changed: Callable[[str], None] = lambda _: None) -> AsyncIterator[Ground]:
+async def ground(
+    settings: Settings,
+    changed: Callable[[str], None] = lambda _: None,
+    make_publisher: Callable[[Settings], AbstractAsyncContextManager[Publisher]] = publisher,
+) -> AsyncIterator[Ground]:
     """The ground for the life of the block. Raises TopicsUnfit before anything is started."""
     await admin.check(settings)
     rules, metrics, assigned = hook_records.rules(settings), Metrics(), asyncio.Event()
@@ -59,7 +67,7 @@ async def ground(settings: Settings, changed: Callable[[str], None] = lambda _: 
     if settings.allow_networks:
         log("networks.allowed", networks=list(settings.allow_networks))
     metrics.hooks.set_function(lambda: len(view.hooks.by_id))
-    async with publisher(settings) as out, status.serve(settings.metrics_port, metrics.registry, assigned.is_set):
+    async with make_publisher(settings) as out, status.serve(settings.metrics_port, metrics.registry, assigned.is_set):
         reading = asyncio.create_task(view.run())
         try:
             await _first(view.ready.wait(), reading)
@@ -89,25 +97,55 @@ async def run_health(settings: Settings, stop: asyncio.Event) -> None:
         await _play(agents.play(app, stop), base.reading, role.pulse(base.view))
 
 
-async def run_sender(settings: Settings, stop: asyncio.Event) -> None:
+class SenderParts(Struct, frozen=True):
+    """What a sender is made of besides its rules; a test hands in parts that end the process at a chosen moment."""
+
+    publisher: Callable[[Settings], AbstractAsyncContextManager[Publisher]] = publisher
+    consumer: Callable[..., AbstractAsyncContextManager[Any]] = clients.consumer
+    post: Callable[[Transport, Callable[[], int]], Post] = lambda transport, clock: Attempting(
+        transport, clock, version("hookline")
+    )
+    clock: Callable[[], int] = now_ms
+
+
+async def run_sender(settings: Settings, stop: asyncio.Event, parts: SenderParts | None = None) -> None:
     """Play the sender until `stop`."""
+    parts = parts or SenderParts()
+    changed: set[str] = set()
     group = agents.group(settings, sender.NAME)
+    membership = {
+        "group_instance_id": f"{settings.instance}-{sender.NAME}" if settings.instance else None,
+        "session_timeout_ms": 20_000,
+        "heartbeat_interval_ms": 3_000,
+        "rebalance_timeout_ms": 30_000,
+    }
     async with (
-        ground(settings) as base,
+        ground(settings, changed.add, parts.publisher) as base,
         Transport(settings) as transport,
-        clients.consumer(
-            settings,
-            group=group,
-            group_instance_id=f"{settings.instance}-{sender.NAME}" if settings.instance else None,
-            session_timeout_ms=20_000,
-            heartbeat_interval_ms=3_000,
-            rebalance_timeout_ms=30_000,
-        ) as consumer,
+        parts.consumer(settings, group=group, **membership) as consumer,
+        clients.consumer(settings, chunk_bytes=retries.CHUNK_BYTES) as reader,
     ):
-        post = Attempting(transport, now_ms, version("hookline"))
-        delivering = Delivering(settings, base.view, post, base.publisher, base.metrics, now_ms)
-        role = sender.Sender(settings, consumer, group, delivering, base.metrics)
+        clock = BrokersClock(base.publisher, parts.clock)
+        log("clock.ahead", ms=await clock.ask())
+        hooks = base.view.hooks.by_id
+        delivering = Delivering(settings, hooks, parts.post(transport, clock), base.publisher, base.metrics, clock)
+        dispatch = Dispatch(limits(settings), round(settings.config_wait_s * 1000), hooks, base.view.has)
+        bodies = Bodies(reader, settings.topic_prefix)
+        role = sender.Sender(settings, consumer, group, base.view, dispatch, delivering, bodies, base.metrics, changed)
         await _play(role.run(stop, base.ready), base.reading)
+
+
+def limits(settings: Settings) -> Limits:
+    """What the settings bound in the lanes."""
+    return Limits(
+        in_flight=settings.in_flight_max,
+        retries=settings.retries_in_flight_max,
+        queue=settings.hook_queue_max,
+        pending=settings.hook_pending_max,
+        drain_per_s=settings.drain_per_s,
+        park_ms=round(settings.park_after_s * 1000),
+        age_ms=round(settings.pending_age_max_s * 1000),
+    )
 
 
 ROLES: dict[str, Callable[[Settings, asyncio.Event], Awaitable[None]]] = {

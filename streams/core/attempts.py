@@ -45,6 +45,10 @@ ASKS_FOR_RETRY = {408: "timeout", 425: "timeout"}
 """Of the 4xx, these two say that the same request may do better later."""
 
 
+HOLDS = (429, 503)
+"""Answers whose `Retry-After` is about the endpoint, not about one request (CONTRACT 5)."""
+
+
 class Wait(Struct, frozen=True):
     """The job is not over: try again after so many seconds."""
 
@@ -82,6 +86,22 @@ def decide(plan: retry.Schedule, answer: Answer, attempt: int, draw: float, now_
     return End(status, None if status == "delivered" else OutcomeError(class_=row, message=_sentence(row, answer)))
 
 
+def failed(answer: Answer) -> bool | None:
+    """Whether an answer speaks against its endpoint, for the breaker; None when nobody was asked.
+
+    An endpoint that rejects is well; one that was not asked because its address is forbidden is neither.
+    """
+    if class_of(answer) == "blocked":
+        return None
+    _, group = TABLE[class_of(answer)]
+    return group is not None or answer.status in ASKS_FOR_RETRY
+
+
+def hold_s(answer: Answer, now_ms: int) -> float:
+    """Seconds for which the whole hook is to be left alone: what 429 and 503 ask for with `Retry-After`."""
+    return retry.retry_after_s(answer.retry_after, now_ms) if answer.status in HOLDS else 0.0
+
+
 def record_of(answer: Answer, began_ms: int) -> Attempt:
     """One line of an outcome's history."""
     error = None if answer.status is not None else class_of(answer)
@@ -89,7 +109,14 @@ def record_of(answer: Answer, began_ms: int) -> Attempt:
 
 
 def outcome(
-    job: Job, hook: Hook | None, end: End, attempts: list[Attempt], last: Answer | None, now_ms: int
+    job: Job,
+    hook: Hook | None,
+    end: End,
+    attempts: list[Attempt],
+    last: Answer | None,
+    now_ms: int,
+    *,
+    out_of_order: bool = False,
 ) -> Outcome:
     """The one record that ends a job. `hook` is None when it was deleted meanwhile."""
     return Outcome(
@@ -109,6 +136,7 @@ def outcome(
         host=(urlsplit(hook.config.url).hostname or "") if hook else "",
         response=_response(last),
         error=end.error,
+        out_of_order=out_of_order,
     )
 
 

@@ -57,7 +57,7 @@ class HookRules(Struct, frozen=True):
             filters.compile_filter(hook.delivery.filter)
         except filters.BadFilter as error:
             problems.append(f"delivery.filter: {error}")
-        return problems + _unkept(hook)
+        return problems
 
     def _problems(self, key: bytes | None, value: bytes) -> Iterator[str]:
         if len(value) > RECORD_BYTES_MAX:
@@ -80,16 +80,6 @@ class HookRules(Struct, frozen=True):
             problem = self.catalogue.problem_with(pattern)
             if problem:
                 yield f"events: {problem}"
-
-
-def _unkept(hook: Hook) -> list[str]:
-    """Promises that the sender does not keep yet are refused, for ignoring them would break them silently."""
-    problems = []
-    if hook.delivery.ordering != "none":
-        problems.append(f"delivery.ordering: {hook.delivery.ordering!r} is not kept yet; leave it out")
-    if hook.delivery.rate_limit is not None:
-        problems.append("delivery.rateLimit: is not kept yet; leave it out")
-    return problems
 
 
 class HookIndex:

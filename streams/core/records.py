@@ -303,7 +303,6 @@ class Pending(Wire, frozen=True, kw_only=True, omit_defaults=True):
     event_at: Ms
     due_at: Annotated[Ms, Meta(description="Not before this.")]
     wait_ms: Annotated[int, Meta(ge=0, description="How long `dueAt` was away when this was written.")] = 0
-    since: Annotated[Ms, Meta(description="When it began to wait for the first time.")]
     hold_until: Annotated[Ms, Meta(description="The whole hook was asked to wait until then; 0 when not.")] = 0
     attempts: list[Attempt] = field(default_factory=list)
     source: Coordinates

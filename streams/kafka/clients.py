@@ -72,15 +72,24 @@ async def producer(settings: Settings, linger_ms: int = 0) -> AsyncIterator[AIOK
 
 
 @asynccontextmanager
-async def consumer(settings: Settings, *topics: str, group: str | None = None, **options: Any) -> AsyncIterator[Any]:
-    """A consumer that never commits by itself and starts at the earliest record; without a group it only reads."""
+async def consumer(
+    settings: Settings,
+    *topics: str,
+    group: str | None = None,
+    chunk_bytes: int = DEAD_LETTER_BYTES_MAX,
+    **options: Any,
+) -> AsyncIterator[Any]:
+    """A consumer that never commits by itself and starts at the earliest record; without a group it only reads.
+
+    `chunk_bytes` is fetched at once from each partition; a larger record comes all the same.
+    """
     client = AIOKafkaConsumer(
         *topics,
         **connection(settings),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        max_partition_fetch_bytes=DEAD_LETTER_BYTES_MAX,
+        max_partition_fetch_bytes=chunk_bytes,
         **options,
     )
     async with _started(client, settings):

@@ -20,17 +20,22 @@ REREAD = 2_000
 
 
 class Ended(Struct, frozen=True):
-    """The two fields of an outcome that matter here."""
+    """The fields of an outcome that matter here."""
 
     id: str
     job: Coordinates
+    replay: bool = False
 
 
 class History(Struct):
-    """What one partition's owner learns at the start; `log_end` is where its own outcomes will lie from on."""
+    """What one partition's owner learns at the start; `log_end` is where its own outcomes will lie from on.
+
+    `ended_jobs` are the offsets of all jobs whose outcomes were read back, `by_job_offset` of those not committed.
+    """
 
     ids: RecentIds
     committed: int = 0
+    ended_jobs: set[int] = msgspec.field(default_factory=set)
     by_job_offset: dict[int, int] = msgspec.field(default_factory=dict)
     log_end: int = 0
 
@@ -56,7 +61,9 @@ async def read(settings: Settings, group: str, numbers: Iterable[int]) -> dict[i
             ended = _decoder.decode(record.value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue  # the health role buries it
-        history.ids.add(ended.id)
+        if not ended.replay:  # a replay that was asked for is not the duplicate of another one
+            history.ids.add(ended.id)
+        history.ended_jobs.add(ended.job.offset)
         if ended.job.offset >= history.committed:
             history.by_job_offset[ended.job.offset] = record.at.offset
     return histories

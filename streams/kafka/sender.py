@@ -1,26 +1,30 @@
 """The sender: takes delivery jobs, has them delivered, and commits what is done.
 
-The poll loop never waits for a POST: it hands every job to a task of its own and pauses a partition that
-holds too much. An outcome is durable before its job's offset may be committed, and only the contiguous prefix
-of finished offsets ever is (DESIGN 6-9). Waits between attempts stay in memory here: a restart begins such a
-job again, with the same id and the same bytes.
+The poll loop never waits for a POST: it hands every job to its hook's lane and pauses a partition that holds too much.
+A job's offset may be committed when its outcome or its record on `hooks.retries` is durable, and only the contiguous
+prefix of such offsets ever is (DESIGN 6-9). What waits survives: it is read back before the first job is taken.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from streams.core import jobs
+from streams.core.dispatch import Dispatch
 from streams.core.errors import HooklineError
+from streams.core.pending import Item
 from streams.core.records import DeadLetter, Job
-from streams.kafka import ended, reader, topics
+from streams.kafka import ended, reader, retries, topics
 from streams.kafka.clients import TopicPartition
-from streams.kafka.delivering import Delivering, Delivery
+from streams.kafka.delivering import Delivering
+from streams.kafka.flights import Flights
 from streams.kafka.partition import Partition
+from streams.kafka.retries import Bodies
+from streams.kafka.view import HookView
 from streams.settings import Settings
 from streams.telemetry import Metrics, log
 
@@ -33,6 +37,9 @@ RECONNECT_S = 1.0
 COMMIT_S = 3.0
 """Without a broker a commit waits for ever; what was not committed is re-read, and known from the log."""
 
+TEND_S = 0.25
+"""How often hooks that changed and jobs that did not go are looked for; changes take effect within a second."""
+
 POLL_MS = 50
 RECORDS_MAX = 500
 
@@ -42,18 +49,37 @@ class _Stopped(Exception):
 
 
 class Sender:
-    """One member of the sender group, with the partitions it owns. `consumer` is the group's, not yet subscribed."""
+    """One member of the sender group, with the partitions it owns. `consumer` is the group's, not yet subscribed.
 
-    def __init__(self, settings: Settings, consumer: Any, group: str, delivering: Delivering, metrics: Metrics) -> None:
+    `changed` is filled by the view with the ids of hooks whose records changed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        consumer: Any,
+        group: str,
+        view: HookView,
+        dispatch: Dispatch,
+        delivering: Delivering,
+        bodies: Bodies,
+        metrics: Metrics,
+        changed: set[str],
+    ) -> None:
         self._settings = settings
         self._consumer = consumer
         self._group = group
+        self._view = view
+        self._dispatch = dispatch
         self._delivering = delivering
+        self._bodies = bodies
         self._metrics = metrics
+        self._changed = changed
         self._topic = settings.topic_prefix + topics.DELIVERIES
         self._partitions: dict[int, Partition] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
         self._tasks = asyncio.TaskGroup()
+        self._flights = Flights(dispatch, delivering, bodies, metrics, self._tasks)
+        self._parking: set[asyncio.Task[None]] = set()
         self._epoch = 0
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
@@ -65,9 +91,11 @@ class Sender:
         self._consumer.subscribe([self._topic], listener=listener)
         try:
             async with self._tasks:
-                self._tasks.create_task(self._commit_often())
+                for work in (self._commit_often(), self._tend(), self._bodies.run()):
+                    self._tasks.create_task(work)
                 # In a task of its own, since a poll waits for ever while the group has no assignment to give.
                 polling = self._tasks.create_task(self._poll_on())
+                self._tasks.create_task(self._flights.run(lambda: self._partitions))
                 await stop.wait()
                 polling.cancel()
                 await asyncio.wait([polling])
@@ -91,87 +119,156 @@ class Sender:
             log("sender.poll_failed", logging.WARNING, reason=repr(error))
             await asyncio.sleep(RECONNECT_S)
             return
-        if any(at.partition not in self._partitions for at in batches) and not await self._restore():
+        missing = {at.partition for at in self._consumer.assignment()} - self._partitions.keys()
+        if missing and not await self._restore(missing):
             return
         for at, messages in batches.items():
-            for message in messages:
-                self._take(self._partitions[at.partition], jobs.read(reader.incoming(message)))
+            partition = self._partitions[at.partition]
+            crowded = [item for message in messages if (item := self._take(partition, reader.incoming(message)))]
+            self._park(crowded)
         self._balance()
+        self._flights.look()
 
-    async def _restore(self) -> bool:
-        """Learn what ended in newly assigned partitions; False when they were revoked meanwhile."""
-        epoch, numbers = self._epoch, {at.partition for at in self._consumer.assignment()} - self._partitions.keys()
+    async def _restore(self, numbers: set[int]) -> bool:
+        """Learn what ended and what waits in newly assigned partitions; False when they were revoked meanwhile."""
+        epoch, now = self._epoch, self._delivering.clock()
         histories = await ended.read(self._settings, self._group, numbers)
+        found = await retries.restore(self._settings, histories, self._ordered, now)
         if epoch != self._epoch:
             return False
-        for number, history in histories.items():
-            self._partitions[number] = Partition(number, history)
-        log("sender.assigned", partitions=sorted(numbers), ended=sum(len(h.by_job_offset) for h in histories.values()))
+        self._bodies.own(numbers | self._partitions.keys())
+        for number, waiting in found.items():
+            partition = self._partitions[number] = Partition(number, histories[number], waiting)
+            self._tasks.create_task(self._tidy(partition, waiting))
+            self._dispatch.restore(self._not_under_way(partition, partition.restored()), waiting.holds)
+        log(
+            "sender.assigned",
+            partitions=sorted(numbers),
+            ended=sum(len(history.by_job_offset) for history in histories.values()),
+            pending=sum(len(waiting.items) for waiting in found.values()),
+        )
         return True
 
-    def _take(self, partition: Partition, job: Job | DeadLetter) -> None:
-        """Start whatever a record asks for; its offset is open until that is durable."""
+    async def _tidy(self, partition: Partition, waiting: retries.Waiting) -> None:
+        """Write what the last owner could not: the nulls of ended jobs; and bury what nobody can read."""
+        for item in waiting.ended:
+            partition.keep(item)
+        for letter in waiting.letters.values():
+            await self._delivering.bury(letter)
+        if nulls := waiting.nulls(partition.number):
+            await self._delivering.publish(nulls)
+        for item in waiting.ended:
+            partition.settled(item)
+
+    def _ordered(self, hook_id: str) -> bool:
+        known = self._view.hooks.by_id.get(hook_id)
+        return known is not None and known.hook.delivery.ordering != "none"
+
+    def _take(self, partition: Partition, record: Any) -> Item | None:
+        """Begin whatever a record asks for; its offset is open until that is durable. Answers a job to be parked."""
+        offset = record.at.offset
+        if again := partition.reached(offset):
+            self._dispatch.restore(self._not_under_way(partition, again), {})
+        job = jobs.read(record)
         if isinstance(job, DeadLetter):
-            partition.begin(job.original.at.offset, 0)
+            partition.begin(offset, 0)
             self._tasks.create_task(self._bury(partition, job))
+            return None
+        if not partition.begin(offset, len(job.body)):
+            return None
+        if partition.knows(job):
+            # No outcome: that of its delivery id stands for both. What it waits for, if anything, has a lower offset.
+            self._metrics.duplicates.labels("sender").inc()
+            partition.finish(offset, len(job.body))
+            return None
+        return self._begin(partition, job)
+
+    def _begin(self, partition: Partition, job: Job) -> Item | None:
+        item = Item(
+            id=job.delivery_id,
+            hook_id=job.hook_id,
+            partition=partition.number,
+            offset=job.at.offset,
+            since=self._delivering.clock(),
+            line=job.event_key,
+            job=job,
+        )
+        partition.items[item.id] = item
+        partition.keep(item)
+        if item.id in self._flights.under_way:
+            self._tasks.create_task(self._follow(partition, item, job))
+            return None
+        return None if self._dispatch.take(item, job.hook_version, item.since) else item
+
+    def _not_under_way(self, partition: Partition, items: Iterable[Item]) -> list[Item]:
+        """Without those that this process still has on the wire from before a rebalance; they are seen to."""
+        free = []
+        for item in items:
+            if item.id in self._flights.under_way:
+                self._tasks.create_task(self._follow(partition, item, None))
+            else:
+                free.append(item)
+        return free
+
+    async def _follow(self, partition: Partition, item: Item, job: Job | None) -> None:
+        """A job that is on the wire, left over from before a rebalance, ends with that attempt or begins again."""
+        flight = self._flights.under_way[item.id]
+        if flight.task:
+            await asyncio.wait([flight.task])
+        if partition.released:
             return
-        if not partition.begin(job.at.offset, len(job.body)):
-            return
-        new = partition.recent.add(job.delivery_id)
-        if job.delivery_id in self._running:
-            self._tasks.create_task(self._follow(partition, job, self._running[job.delivery_id]))
-        elif new:
-            self._start(partition, job)
+        if not flight.ended:
+            if job is None:
+                self._dispatch.restore([item], {})
+            elif not self._dispatch.take(item, job.hook_version, item.since):
+                self._park([item])
         else:
-            self._drop(partition, job)
-
-    def _start(self, partition: Partition, job: Job) -> None:
-        delivery = Delivery(job)
-        partition.deliveries.add(delivery)
-        task = self._tasks.create_task(self._deliver(partition, delivery))
-        delivery.task = self._running[job.delivery_id] = task
-        # Not in a `finally`: a task that is cancelled before its first step never gets there.
-        task.add_done_callback(lambda _: self._forget(partition, delivery))
-
-    def _forget(self, partition: Partition, delivery: Delivery) -> None:
-        partition.deliveries.discard(delivery)
-        del self._running[delivery.job.delivery_id]
-
-    async def _deliver(self, partition: Partition, delivery: Delivery) -> None:
-        job = delivery.job
-        at = await self._delivering.deliver(delivery)
-        partition.finish(job.at.offset, len(job.body), at.offset)
+            partition.items.pop(item.id, None)
+            partition.settled(item)
+            if job is not None:
+                partition.finish(item.offset, len(job.body))
+        self._flights.look()
 
     async def _bury(self, partition: Partition, letter: DeadLetter) -> None:
         await self._delivering.bury(letter)
         partition.finish(letter.original.at.offset, 0)
 
-    async def _follow(self, partition: Partition, job: Job, running: asyncio.Task[None]) -> None:
-        """A job that is in work already (a duplicate, or left over from before a rebalance) ends with that one."""
-        await asyncio.wait([running])
-        again = self._running.get(job.delivery_id)
-        if partition.released:
-            return
-        if not running.cancelled():
-            self._drop(partition, job)
-        elif again is not None:
-            await self._follow(partition, job, again)
-        else:
-            self._start(partition, job)
+    async def _tend(self) -> None:
+        """Look after what no event tells: hooks that changed, jobs that did not go in time, the gauges."""
+        while True:
+            await asyncio.sleep(TEND_S)
+            while self._changed:
+                self._dispatch.changed(self._changed.pop())
+            self._park(self._dispatch.overdue(self._delivering.clock()))
+            self._flights.look()
+            states = self._dispatch.states()
+            self._metrics.pending.set(states.pop("waiting"))
+            for state, count in states.items():
+                self._metrics.breakers.labels(state).set(count)
+            self._metrics.unfinished.set(sum(len(partition.items) for partition in self._partitions.values()))
 
-    def _drop(self, partition: Partition, job: Job) -> None:
-        """A duplicate needs no outcome: the one of its delivery id stands for both."""
-        self._metrics.duplicates.labels("sender").inc()
-        partition.finish(job.at.offset, len(job.body))
+    def _park(self, items: list[Item]) -> None:
+        """Put jobs on `hooks.retries`, each partition's together."""
+        by_partition: dict[int, list[Item]] = {}
+        for item in items:
+            by_partition.setdefault(item.partition, []).append(item)
+        for number, some in by_partition.items():
+            task = self._tasks.create_task(self._flights.park(self._partitions[number], some))
+            self._parking.add(task)
+            task.add_done_callback(self._parking.discard)
 
     def _balance(self) -> None:
-        """Pause partitions that hold too much, resume them at half: the loop goes on polling either way."""
+        """Pause partitions that hold too much, resume them at half: the loop goes on polling either way.
+
+        Whatever has not gone in a paused partition is parked, so that it is paused for as long as that takes.
+        """
         jobs_max, bytes_max = self._settings.partition_jobs_max, self._settings.partition_bytes_max
         for number, partition in self._partitions.items():
             count, at = len(partition.offsets), TopicPartition(self._topic, number)
             if not partition.paused and (count >= jobs_max or partition.bytes >= bytes_max):
                 self._consumer.pause(at)
                 partition.paused = True
+                self._park(self._dispatch.unstarted(number, self._delivering.clock()))
             elif partition.paused and count <= jobs_max // 2 and partition.bytes <= bytes_max // 2:
                 self._consumer.resume(at)
                 partition.paused = False
@@ -193,18 +290,13 @@ class Sender:
 
     async def _release(self, drain_s: float) -> None:
         """Let go of every partition: drop what waits, give POSTs on the wire `drain_s` to end, commit, forget."""
-        posting, released = [], self._partitions
-        for partition in released.values():
+        self._dispatch.clear()
+        for partition in self._partitions.values():
             partition.released = True
-        for delivery in [d for partition in released.values() for d in partition.deliveries]:
-            if delivery.task and delivery.posting:
-                delivery.released = True
-                posting.append(delivery.task)
-            elif delivery.task:
-                delivery.task.cancel()
         try:
-            if posting:
-                await asyncio.wait(posting, timeout=drain_s)
+            await self._flights.clear(drain_s)
+            if self._parking:
+                await asyncio.wait(self._parking, timeout=drain_s)
             await self._commit()
         finally:  # aiokafka goes on whatever a listener raises; jobs dropped above must not count as known
             self._partitions, self._epoch = {}, self._epoch + 1
@@ -219,6 +311,6 @@ class _Listener(ConsumerRebalanceListener):
         await self._release()
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
-        """Only say so: the poll loop restores a partition when its first records come."""
+        """Only say so: the poll loop restores the partitions before it takes anything."""
         log("partitions.assigned", count=len(assigned))
         self._ready()

@@ -74,6 +74,8 @@ def configuration(topic: Topic) -> dict[str, str]:
             "min.cleanable.dirty.ratio": "0.1",
             "delete.retention.ms": str(DAY_MS),
         }
+    if topic.name == RETRIES:
+        settings["message.timestamp.type"] = "LogAppendTime"  # due times are on the brokers' clock, see `clock`
     if topic.name == CONFIG:
         # A hook record that does not validate must not erase its good predecessor before somebody looked.
         settings["min.compaction.lag.ms"] = str(DAY_MS)

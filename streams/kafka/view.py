@@ -7,7 +7,7 @@ one process must write it.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from aiokafka.errors import KafkaError
 
@@ -35,7 +35,6 @@ class HookView:
         self._rules = rules
         self._changed = changed
         self._positions: dict[int, int] = {}
-        self._moved = asyncio.Condition()
 
     async def run(self) -> None:
         """Read and tail until cancelled. Raises TopicsUnfit when the topic does not exist."""
@@ -57,27 +56,12 @@ class HookView:
                     await asyncio.sleep(RECONNECT_S)
                     continue
                 for messages in batches.values():
-                    await self._take(reader.incoming(message) for message in messages)
+                    for message in messages:
+                        self._apply(reader.incoming(message))
 
-    async def reached(self, version: tuple[int, int], timeout_s: float) -> bool:
-        """Wait until the record at (partition, offset) was read; False when that took longer than `timeout_s`."""
-        if self._has(version):
-            return True
-        try:
-            async with asyncio.timeout(timeout_s), self._moved:
-                await self._moved.wait_for(lambda: self._has(version))
-        except TimeoutError:
-            return False
-        return True
-
-    def _has(self, version: tuple[int, int]) -> bool:
+    def has(self, version: tuple[int, int]) -> bool:
+        """Whether the record at (partition, offset) was read."""
         return self._positions.get(version[0], 0) > version[1]
-
-    async def _take(self, records: Iterable[Incoming]) -> None:
-        for record in records:
-            self._apply(record)
-        async with self._moved:
-            self._moved.notify_all()
 
     def _apply(self, record: Incoming) -> None:
         known = self._rules.read(record)
