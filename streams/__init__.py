@@ -3,6 +3,8 @@
     identity.* --> router --> hooks.deliveries --> sender --> POST
                      ^                               |
     hooks.config ----+-------------------------------+--> hooks.log --> health --> hooks.health
+                                                     |
+                                               hooks.retries: what waits
 
 An *event* arrives; a *hook* wants it; a *job* asks for one delivery of one event to one hook; an *attempt* is one
 POST; an *outcome* is the end of a job; a *report* is a hook's health; a *dead letter* is input nobody could read.
@@ -19,12 +21,13 @@ core/       the rules; nothing there waits, tells the time, rolls dice or talks 
   hooks         hook records and the index by tenant and event; headers, egress, address_table, filters: their rules
   joining       event + hooks --> jobs; bodies and jobs: what a job is made of
   attempts      what an answer means; retry: when to try again; signing: what a request is signed with
+  dispatch      which job goes next: lane, one hook's jobs, with its breaker, rates and lines (order); pending: waits
   offsets       what may be committed; recent: ids seen lately; health: 24 hours of outcomes
   samples       realistic payloads for commands and the demo; stories, payloads, entities, picks
 kafka/      the edge to Kafka: topics (the one table), admin and differences; clients, reader, publisher, committed
   view          `hooks.config` in every role
   router        Faust, by the safe subset in agents, guarded by continuity; health likewise
-  sender        aiokafka, with partition, ended, lanes and delivering
+  sender        aiokafka: flights (jobs under way), delivering (one go at one), partition, ended; retries and clock
   broker        a local Apache Kafka: broker_files, broker_jars, broker_ready, broker_failures
   following     reading for commands: hook_records, newest, reports, answers
 web/        the edge to HTTP: attempting, transport, failures, guard; receiver; status

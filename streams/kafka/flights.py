@@ -166,6 +166,7 @@ class Flights:
         item, partition = flight.item, flight.partition
         flight.ended = True
         partition.items.pop(item.id, None)
+        partition.recent.add(item.id)  # a restored one is not known yet
         if item.place < 0:
             partition.finish(item.offset, size)
         if not partition.released:

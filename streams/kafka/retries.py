@@ -150,6 +150,8 @@ class Bodies:
             future = self._wanted.get((number, message.offset))
             if future and not future.done():
                 future.set_result(_found(reader.incoming(message)))
+        if number not in self._positions:
+            return  # a rebalance came between
         first, self._positions[number] = self._positions[number], messages[-1].offset + 1
         for (partition, place), future in self._wanted.items():
             if partition == number and first <= place < self._positions[number] and not future.done():

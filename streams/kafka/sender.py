@@ -119,6 +119,8 @@ class Sender:
             log("sender.poll_failed", logging.WARNING, reason=repr(error))
             await asyncio.sleep(RECONNECT_S)
             return
+        if any(partition.released for partition in self._partitions.values()):
+            return  # a rebalance is letting go of them: their next owner is given these records
         missing = {at.partition for at in self._consumer.assignment()} - self._partitions.keys()
         if missing and not await self._restore(missing):
             return
