@@ -305,6 +305,8 @@ def _bad_events(events: Mapping[str, str]) -> Iterator[str]:
             yield f"{name!r} is no event name: words of letters and digits, joined by dots"
         elif name in catalogue.EVENTS:
             yield f"{name} is in the catalogue already, on {catalogue.EVENTS[name]}"
+        elif name.startswith(catalogue.RESERVED):
+            yield f"{name} begins with {catalogue.RESERVED!r}, which is kept for what Hookline tells of hooks"
         if topic not in catalogue.TOPICS:
             yield f"{name} is on {topic!r}, which is none of {', '.join(catalogue.TOPICS)}"
 

@@ -81,6 +81,7 @@ class Metrics:
         self.attempts = self._counter("attempts", "POSTs by how they were answered.", "class")
         self.outcomes = self._counter("outcomes", "Jobs by how they ended.", "status")
         self.puts = self._counter("retry_puts", "Jobs put on hooks.retries, by why they wait.", "why")
+        self.operations = self._counter("operations", "What happened to hooks, by operational event.", "event")
         self.reports = self._counter("reports", "Health reports published.")
         self.hooks = Gauge("hookline_hooks", "Hooks in this process's view.", registry=self.registry)
         self.unfinished = Gauge("hookline_unfinished_jobs", "Jobs held in memory.", registry=self.registry)

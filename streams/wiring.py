@@ -80,7 +80,7 @@ async def ground(
 async def run_router(settings: Settings, stop: asyncio.Event) -> None:
     """Play the router until `stop`."""
     async with ground(settings) as base:
-        topics = {settings.topic_prefix + name: name for name in catalogue.TOPICS}
+        topics = {settings.topic_prefix + name: name for name in catalogue.EVENT_TOPICS}
         cluster = await admin.cluster_id(settings)
         join = Join(base.rules.catalogue, cluster, topics, base.view.hooks)
         role = router.Router(join, base.rules, base.publisher, base.metrics, now_ms)

@@ -44,6 +44,7 @@ def publish(
 
     FILE, or stdin, holds one JSON object, or one a line. Each is checked as the router will check it; if any is
     refused, all reasons are told and none is sent. Prints where each lies once the broker has acknowledged it.
+    Events about hooks (`Hook.*`) are refused: Hookline alone writes them.
 
     \b
     Example:
@@ -59,7 +60,7 @@ def publish(
         inputs.refuse(problems, len(records), "nothing was sent (--force sends it anyway)")
     homeless = [number for number, record in enumerate(records, 1) if not record.topic]
     if homeless:
-        raise InvalidInput(f"event {homeless[0]} does not say where it belongs: name its topic with --topic")
+        raise InvalidInput(f"event {homeless[0]} names no topic that may be written to: name one with --topic")
     for problem in problems[: inputs.SHOWN_MAX]:
         tell(f"the router will refuse {problem}")
     _publish(ours, records, output)
@@ -86,6 +87,8 @@ def _record(
     if key is None and name:
         key = samples.entity_key(payload, name)
     home = topic or known.topic_of(name) or ""
+    if home == catalogue.OPERATIONS:
+        home = ""  # never written by hand, not even with --force
     return Outgoing(topic=home, key=None if key is None else key.encode(), value=text, headers=headers)
 
 

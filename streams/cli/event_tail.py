@@ -1,4 +1,4 @@
-"""`hookline event tail`: identity events as they arrive, without what is in them: payloads are about people."""
+"""`hookline event tail`: events as they arrive, without what is in them: payloads are about people."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,14 @@ COLUMNS = {"time": 24, "topic": 21, "partition": -9, "offset": -8, "event": 32, 
 
 
 @click.command()
-@click.option("--topic", "names", type=click.Choice(catalogue.TOPICS), multiple=True, help="May be repeated; else all.")
+@click.option(
+    "--topic", "names", type=click.Choice(catalogue.EVENT_TOPICS), multiple=True, help="May be repeated; else all."
+)
 @click.option("--from-beginning", is_flag=True, help="Begin with what the topics still hold.")
 @click.option("--limit", type=click.IntRange(1), help="End after so many.")
 @stream_option
 def tail(names: tuple[str, ...], from_beginning: bool, limit: int | None, output: str) -> None:
-    """Print identity events as they arrive.
+    """Print identity events, and what happens to hooks, as they arrive.
 
     When and where each lies, its name and its key, until Ctrl-C. What the router refuses has the reason in place of
     a name.
@@ -37,7 +39,7 @@ def tail(names: tuple[str, ...], from_beginning: bool, limit: int | None, output
 
     ours = settings()
     show = printer(output, COLUMNS)
-    run(answered(ours, _tail(ours, names or catalogue.TOPICS, show, from_beginning=from_beginning, limit=limit)))
+    run(answered(ours, _tail(ours, names or catalogue.EVENT_TOPICS, show, from_beginning=from_beginning, limit=limit)))
 
 
 async def _tail(

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 import click
-import msgspec
 
 from streams.cli import hook_shown
 from streams.cli.output import output_option, run, settings, show, tell
@@ -102,11 +101,8 @@ def _changes(verb: Verb, found: "Hooks", hook_id: str) -> bool:
 
 
 def _record(verb: Verb, found: "Hooks", hook_id: str) -> bytes | None:
-    """The version in force with `enabled` changed and every other member as its writer left it; None deletes."""
-    if verb == "delete":
-        return None
-    record = msgspec.json.decode(found.in_force[hook_id].value, type=dict[str, msgspec.Raw])
-    return msgspec.json.encode(record | {"enabled": msgspec.Raw(b"true" if verb == "enable" else b"false")})
+    """The version in force, switched on or off; None deletes."""
+    return None if verb == "delete" else found.in_force[hook_id].switched(verb == "enable")
 
 
 def _ask(verb: Verb, found: "Hooks", hook_ids: Iterable[str]) -> None:

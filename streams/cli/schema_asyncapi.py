@@ -16,16 +16,17 @@ from streams.kafka.topics import Topic
 from streams.settings import Settings
 
 READS = {
-    "router": catalogue.TOPICS,
+    "router": catalogue.EVENT_TOPICS,
     "sender": (topics.DELIVERIES,),
     "health": (topics.LOG,),
 }
-"""What each role reads as a consumer group. All of them also view `hooks.config`, without a group."""
+"""What each role reads as a consumer group. All of them also view `hooks.config`, without a group; the sender reads
+`hooks.retries` back, and health `hooks.health`, when they are given a partition."""
 
 WRITES = {
     "router": (topics.DELIVERIES, topics.DEAD_LETTERS),
-    "sender": (topics.LOG, topics.DEAD_LETTERS),
-    "health": (topics.HEALTH, topics.DEAD_LETTERS),
+    "sender": (topics.RETRIES, topics.LOG, topics.DEAD_LETTERS),
+    "health": (topics.HEALTH, topics.OPERATIONS, topics.CONFIG, topics.DEAD_LETTERS),
 }
 
 DESCRIPTION = """Identity events come in on Kafka; hooks, also on Kafka, say which of them they want and where.

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from streams.cli.schema_documents import entries
 from streams.core import egress, events, jobs
-from streams.core.catalogue import Catalogue
+from streams.core.catalogue import OPERATIONS, Catalogue
 from streams.core.hooks import HookRules
 from streams.core.records import Coordinates, DeadLetter, Incoming
 from streams.settings import Settings
@@ -43,7 +43,7 @@ def _event(text: bytes, catalogue: Catalogue) -> Verdict:
     """As on the topic that the event belongs to; which topic it came from is not known here."""
     found = [
         _judged(events.read(_record(text, topic=topic), catalogue, "", {topic: topic}))
-        for topic in sorted(set(catalogue.topics.values()))
+        for topic in sorted({*catalogue.topics.values()} - {OPERATIONS})
     ]
     return min(found, key=lambda one: (one.reason is not None, one.reason == "wrong-topic"))
 

@@ -52,7 +52,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 def entries() -> dict[str, Entry]:
     """Everything published that has a type, by name; `identity-event` has none and is described apart."""
-    return _values() | _headers()
+    return _of_hooks() | _of_deliveries() | _headers()
 
 
 def documents() -> dict[str, Schema]:
@@ -90,7 +90,8 @@ def builtins(example: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(example))
 
 
-def _values() -> dict[str, Entry]:
+def _of_hooks() -> dict[str, Entry]:
+    """What is said of hooks."""
     return {
         "hook": Entry(
             type=records.Hook,
@@ -98,23 +99,42 @@ def _values() -> dict[str, Entry]:
             what="Value of `hooks.config`, whose key is the hook's id. A null value deletes the hook.",
             examples=[examples.HOOK, examples.CHOOSY_HOOK],
         ),
-        "outcome": Entry(
-            type=records.Outcome,
-            title="Outcome",
-            what="Value of `hooks.log`, whose key is the hook's id: the end of a job, one however many attempts.",
-            examples=examples.outcomes(),
-        ),
         "report": Entry(
             type=records.Report,
             title="Health report",
             what="Value of `hooks.health`, whose key is the hook's id: the last 24 hours. Null when the hook is gone.",
             examples=[examples.report()],
         ),
+        "operational-event": Entry(
+            type=records.OperationalEvent,
+            title="Operational event",
+            what="Value of `hooks.operations`, whose key is the id of the hook that it is about; Hookline alone writes "
+            "it. Hooks get it that name it, or `Hook.*`; `*` does not include it.",
+            examples=examples.operational_events(),
+        ),
+    }
+
+
+def _of_deliveries() -> dict[str, Entry]:
+    """What becomes of one delivery."""
+    return {
         "request-body": Entry(
             type=RequestBody,
             title="Request body",
             what="What a receiver gets by POST, and the value of `hooks.deliveries`: the same bytes on every attempt.",
             examples=[examples.request()[1]],
+        ),
+        "pending": Entry(
+            type=records.Pending,
+            title="Pending delivery",
+            what="Value of `hooks.retries`, whose key is the delivery's id: a job that waits. Null when it has ended.",
+            examples=[examples.pending()],
+        ),
+        "outcome": Entry(
+            type=records.Outcome,
+            title="Outcome",
+            what="Value of `hooks.log`, whose key is the hook's id: the end of a job, one however many attempts.",
+            examples=examples.outcomes(),
         ),
     }
 

@@ -22,8 +22,10 @@ from streams.core.records import (
     HookConfig,
     Incoming,
     Job,
+    OperationalEvent,
     Outcome,
     OutcomeError,
+    Pending,
     Report,
     RetryPolicy,
 )
@@ -105,6 +107,35 @@ def outcomes() -> list[Outcome]:
         NOW_MS + 15_000,
     )
     return [delivered, refused]
+
+
+def pending() -> Pending:
+    """The first job after its first attempt, as it waits for the second."""
+    job = _job()
+    return Pending(
+        id=job.delivery_id,
+        hook_id=job.hook_id,
+        tenant_id=job.tenant,
+        event=job.event,
+        event_id=job.event_id,
+        event_at=job.event_at,
+        due_at=NOW_MS + 5_041,
+        wait_ms=5_000,
+        since=NOW_MS + 41,
+        attempts=[Attempt(at=NOW_MS, ms=41, status=503)],
+        source=job.source,
+        job=job.at,
+        hook_version=job.hook_version,
+        event_key=job.event_key,
+        traceparent=job.traceparent,
+        body=job.body.decode(),
+    )
+
+
+def operational_events() -> list[OperationalEvent]:
+    """One of each."""
+    found = (samples.sample(name, now_ms=NOW_MS, seed=seed) for seed, name in enumerate(catalogue.OPERATIONAL))
+    return [msgspec.convert(payload, OperationalEvent) for payload in found]
 
 
 def report() -> Report:

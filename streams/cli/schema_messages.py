@@ -11,7 +11,6 @@ from streams.cli import schema_examples as examples
 from streams.cli.schema_documents import Schema, builtins, components, entries, identity_event
 from streams.cli.schema_headers import EventHeaders, RequestHeaders
 from streams.core import catalogue
-from streams.kafka import topics
 from streams.kafka.topics import Topic
 
 BINDING = "0.5.0"
@@ -20,7 +19,9 @@ BINDING = "0.5.0"
 MESSAGES = {
     "Hook": ("hook", "hook-deleted"),
     "body": ("job",),
+    "Pending": ("pending", "pending-settled"),
     "Outcome": ("outcome",),
+    "OperationalEvent": ("operational-event",),
     "Report": ("report", "report-deleted"),
     "the original bytes": ("dead-letter",),
 }
@@ -31,12 +32,12 @@ def of_topic(topic: Topic) -> tuple[str, ...]:
     """The names of a topic's messages."""
     if topic.value == "IdentityEvent":
         return tuple(event for event, home in catalogue.EVENTS.items() if home == topic.name)
-    return MESSAGES.get(topic.value, (topic.value,))
+    return MESSAGES[topic.value]
 
 
 def messages() -> Schema:
     """Every message by name."""
-    return _events() | _records() | _deletions() | _others() | _reserved()
+    return _events() | _records() | _deletions() | _others()
 
 
 def traits() -> Schema:
@@ -75,29 +76,36 @@ def _records() -> Schema:
     return {
         name: _message(found[name].title, found[name].what)
         | {"payload": _schema(found[name].type), "examples": [{"payload": builtins(e)} for e in found[name].examples]}
-        | _keyed("The hook's id.")
-        for name in ("hook", "outcome", "report")
+        | _keyed("The delivery's id." if name == "pending" else "The hook's id.")
+        for name in ("hook", "outcome", "report", "pending")
     }
 
 
 def _deletions() -> Schema:
     """Null values: the compacted topic forgets the key."""
-    null = {"payload": {"type": "null"}, "examples": [{"payload": None}]} | _keyed("The hook's id.")
+    null = {"payload": {"type": "null"}, "examples": [{"payload": None}]}
+    of_hook, of_delivery = _keyed("The hook's id."), _keyed("The delivery's id.")
+    deleted = _message("Hook deleted", "Deletes the hook; what was pending for it is cancelled.")
     return {
-        "hook-deleted": _message("Hook deleted", "Deletes the hook; what was pending for it is cancelled.") | null,
-        "report-deleted": _message("Report deleted", "The hook is gone.") | null,
+        "hook-deleted": deleted | null | of_hook,
+        "report-deleted": _message("Report deleted", "The hook is gone.") | null | of_hook,
+        "pending-settled": _message("Delivery settled", "Its outcome is on `hooks.log`.") | null | of_delivery,
     }
 
 
 def _others() -> Schema:
     """Those whose data are in headers."""
-    job, dead, body = (entries()[name] for name in ("job", "dead-letter", "request-body"))
+    job, dead, body, told = (entries()[name] for name in ("job", "dead-letter", "request-body", "operational-event"))
     headers, payload = examples.request()
     return {
         "job": _message(job.title, job.what)
         | {"headers": _schema(job.type), "payload": _schema(body.type)}
         | {"examples": [{"headers": examples.job_headers(), "payload": payload}]}
         | _keyed("The hook's id."),
+        "operational-event": _message(told.title, told.what)
+        | {"headers": _schema(EventHeaders), "payload": _schema(told.type)}
+        | {"examples": [{"headers": examples.event_headers(), "payload": builtins(e)} for e in told.examples]}
+        | _keyed("The id of the hook that it is about."),
         "dead-letter": _message(dead.title, dead.what)
         | {"headers": _schema(dead.type), "contentType": "application/octet-stream"}
         | {"examples": [{"headers": examples.dead_letter_headers()}]}
@@ -105,16 +113,6 @@ def _others() -> Schema:
         "request": _message("Delivery", "The signed POST; the hook's own headers come on top of these.")
         | {"headers": _schema(RequestHeaders), "payload": _schema(body.type)}
         | {"examples": [{"headers": headers, "payload": payload}]},
-    }
-
-
-def _reserved() -> Schema:
-    """Topics that exist so that the counts fit, and that nothing is written to yet."""
-    known = {"IdentityEvent", *MESSAGES}
-    return {
-        topic.value: _message(topic.value, "Reserved: nothing is written here yet.") | _keyed(f"The {topic.key}.")
-        for topic in topics.TOPICS
-        if topic.value not in known
     }
 
 

@@ -1,8 +1,9 @@
-"""Reading identity events: a record in, an `Event` or a `DeadLetter` with a fixed reason out.
+"""Reading events: a record in, an `Event` or a `DeadLetter` with a fixed reason out.
 
 Three spellings are read: the payload as Logto sends it, and CloudEvents 1.0 in binary and structured mode
 (CONTRACT 3). The payload is never re-encoded, since that would change numbers and order: fields that are
 missing are spliced into its text. Duplicate keys pass through; the last one counts, as in JSON.parse.
+Operational events are read by the same rules, and belong to a topic of their own.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from streams.core import ids
-from streams.core.catalogue import Catalogue
+from streams.core.catalogue import OPERATIONAL, Catalogue
 from streams.core.moments import iso
 from streams.core.records import BODY_BYTES_MAX, Coordinates, DeadLetter, Event, Incoming, Reason
 
@@ -209,7 +210,8 @@ def _name(envelope: _Envelope, text: _Text, catalogue: Catalogue, topic: str) ->
     if home is None:
         raise _Refused("unknown-event", f"{stated[:80]!r} is not in the catalogue")
     if home != topic:
-        raise _Refused("wrong-topic", f"{stated} belongs to {home}")
+        ours = ", which Hookline alone writes" if stated in OPERATIONAL else ""
+        raise _Refused("wrong-topic", f"{stated} belongs to {home}{ours}")
     return stated
 
 

@@ -33,6 +33,9 @@ ERROR_BELOW_PERCENT = 90
 ALERT_BELOW_PERCENT = 99
 """Logto's console thresholds, applied to the unrounded rate."""
 
+GONE_KEPT = 3
+"""How many times of answers 410 a window keeps: as many as switch a hook off (CONTRACT 5)."""
+
 
 class Bucket(Struct, array_like=True):
     """Five minutes of outcomes. `attempts` by class, `latency` by index into LATENCY_BOUNDS_MS."""
@@ -46,7 +49,13 @@ class Bucket(Struct, array_like=True):
 
 
 class Window(Struct, rename="camel"):
-    """What is known of one hook; the `state` inside its report, from which folding goes on after a restart."""
+    """What is known of one hook; the `state` inside its report, from which folding goes on after a restart.
+
+    `failing_since` is the time of the first failure after the last success, `gone` the times of the last outcomes that
+    ended with 410. `failing` is what was last said of the hook (`operations`). Two are offsets in `hooks.config`:
+    `switched_off` of the record that disabled a hook which was due for it, `afresh` of the last disabling that
+    somebody took back.
+    """
 
     applied: int = -1
     buckets: list[Bucket] = field(default_factory=list)
@@ -54,6 +63,11 @@ class Window(Struct, rename="camel"):
     last_success_at: int | None = None
     last_failure_at: int | None = None
     last_error: OutcomeError | None = None
+    failing_since: int | None = None
+    gone: list[int] = field(default_factory=list)
+    failing: bool = False
+    switched_off: int | None = None
+    afresh: int = -1
 
     def take(self, outcome: Outcome, offset: int) -> bool:
         """Count an outcome that lies at `offset` of its log partition; False when it was counted before."""
@@ -64,11 +78,29 @@ class Window(Struct, rename="camel"):
         if outcome.result == "Success":
             self.consecutive_failures = 0
             self.last_success_at = outcome.created_at
+            self.failing_since = None
         else:
             self.consecutive_failures += 1
             self.last_failure_at = outcome.created_at
             self.last_error = outcome.error
+            self._hold_against(outcome)
         return True
+
+    def begin_anew(self, enabled_at: int, last_off: int) -> None:
+        """Whoever enables a hook again gives it another chance: what was held against it is forgotten, once.
+
+        `enabled_at` is the offset of its record, `last_off` of the last one that had it disabled (-1: none is known).
+        """
+        disabled = last_off if self.switched_off is None else max(last_off, self.switched_off)
+        if self.afresh < disabled < enabled_at:
+            self.afresh, self.failing_since, self.gone, self.switched_off = disabled, None, [], None
+
+    def rate(self) -> tuple[int, int]:
+        """(successes, all) of the 24 hours that end with the newest bucket: the same whenever it is asked."""
+        newest = self.buckets[-1].index if self.buckets else 0
+        counted = [bucket for bucket in self.buckets if bucket.index > newest - BUCKETS]
+        success = sum(bucket.success for bucket in counted)
+        return success, success + sum(bucket.error for bucket in counted)
 
     def skip(self, offset: int) -> None:
         """Pass over a record that must not count (a duplicate), so that it is never looked at again."""
@@ -81,6 +113,13 @@ class Window(Struct, rename="camel"):
         dropped = len(kept) < len(self.buckets)
         self.buckets = kept
         return dropped
+
+    def _hold_against(self, outcome: Outcome) -> None:
+        """Remember a failure of the endpoint's; a delivery that was cancelled says nothing about it."""
+        if outcome.status != "cancelled" and self.failing_since is None:
+            self.failing_since = outcome.created_at
+        if outcome.error is not None and outcome.error.class_ == "410":
+            self.gone = [*self.gone, outcome.created_at][-GONE_KEPT:]
 
     def _bucket(self, index: int) -> Bucket:
         place = bisect_left(self.buckets, index, key=lambda bucket: bucket.index)
@@ -146,9 +185,14 @@ def status(enabled: bool, success: int, total: int) -> Literal["idle", "ok", "al
         return "disabled"
     if total == 0:
         return "idle"
-    if 100 * success < ERROR_BELOW_PERCENT * total:
+    if is_failing(success, total):
         return "error"
     return "alert" if 100 * success < ALERT_BELOW_PERCENT * total else "ok"
+
+
+def is_failing(success: int, total: int) -> bool:
+    """Whether so few of so many are Logto's `ERROR`; nothing at all is not."""
+    return 100 * success < ERROR_BELOW_PERCENT * total
 
 
 def percentiles(latency: Counter[int]) -> Latency:

@@ -83,40 +83,42 @@ class HookRules(Struct, frozen=True):
 
 
 class HookIndex:
-    """The hooks in force, by id and by what they want. Small, mutable, owned by one view."""
+    """The hooks in force, by id and by what they want. Small, mutable, owned by one view.
+
+    `last_off` has the offset of the latest record that had a hook disabled, if the hook ever was and still exists.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.by_id: dict[str, Known] = {}
+        self.last_off: dict[str, int] = {}
         self._catalogue = catalogue
         self._wanting: dict[tuple[str, str], dict[str, Known]] = {}
 
     def put(self, known: Known) -> None:
         """Take a hook's new version in place of its old one."""
-        self.remove(known.hook.id)
+        self._forget(known.hook.id)
         self.by_id[known.hook.id] = known
         if known.hook.enabled:
             for event in self._events(known.hook.wants):
                 self._wanting.setdefault((known.hook.tenant_id, event), {})[known.hook.id] = known
+        else:
+            self.last_off[known.hook.id] = known.version[1]
 
     def remove(self, hook_id: str) -> Known | None:
         """Forget a hook; answers what it was."""
+        self.last_off.pop(hook_id, None)
+        return self._forget(hook_id)
+
+    def wanting(self, tenant: str, event: str) -> Iterable[Known]:
+        """Enabled hooks of the tenant that named the event, before their filters."""
+        return self._wanting.get((tenant, event), {}).values()
+
+    def _forget(self, hook_id: str) -> Known | None:
         old = self.by_id.pop(hook_id, None)
         if old is not None and old.hook.enabled:
             for event in self._events(old.hook.wants):
                 self._wanting[old.hook.tenant_id, event].pop(hook_id, None)
         return old
 
-    def wanting(self, tenant: str, event: str) -> Iterable[Known]:
-        """Enabled hooks of the tenant that named the event, before their filters."""
-        return self._wanting.get((tenant, event), {}).values()
-
     def _events(self, patterns: list[str]) -> set[str]:
-        return {
-            event
-            for pattern in patterns
-            for event in ([pattern] if pattern in self._catalogue.topics else self._expanded(pattern))
-        }
-
-    def _expanded(self, pattern: str) -> Iterable[str]:
-        prefix = pattern.removesuffix("*")
-        return (event for event in self._catalogue.topics if event.startswith(prefix))
+        return {event for pattern in patterns for event in self._catalogue.named_by(pattern)}

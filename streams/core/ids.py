@@ -29,5 +29,10 @@ def delivery_id(event: str, hook: str) -> str:
     return "msg_" + _hash(f"{event}|{hook}".encode())
 
 
+def operation_id(name: str, hook: str, where: str) -> str:
+    """The event id of what happened to a hook: `where` says which outcome showed it."""
+    return "evt_" + _hash(f"{name}|{hook}|{where}".encode())
+
+
 def _hash(text: bytes) -> str:
     return base64.b32encode(hashlib.sha256(text).digest()[:15]).decode("ascii").lower()

@@ -1,7 +1,8 @@
-"""The router's rule: one record of an identity topic in, the records to produce out.
+"""The router's rule: one record of an event's topic in, the records to produce out.
 
 Either one job for each hook that wants the event, or one dead letter, or nothing when nobody wants it. The
-same record against the same hooks gives the same bytes, whoever computes them and whenever.
+same record against the same hooks gives the same bytes, whoever computes them and whenever. What happened to a
+hook is told to others and never to itself: who cannot be reached need not be told so.
 """
 
 import json
@@ -12,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from streams.core import deadletters, events, jobs
-from streams.core.catalogue import Catalogue
+from streams.core.catalogue import OPERATIONAL, Catalogue
 from streams.core.hooks import HookIndex, Known
 from streams.core.records import DeadLetter, Event, Incoming, Outgoing
 
@@ -34,10 +35,20 @@ class Join(Struct, frozen=True):
 
     def _wanted_by(self, event: Event) -> Iterable[Known]:
         wanting = self.hooks.wanting(event.tenant, event.name)
+        if event.name in OPERATIONAL:
+            about = _about(event)
+            wanting = [known for known in wanting if known.hook.id not in about]
         if not any(known.hook.delivery.filter for known in wanting):
             return wanting
         decoded = _decoded(event.payload)
         return [known for known in wanting if known.accepts(decoded)]
+
+
+def _about(event: Event) -> set[Any]:
+    """The hook that an operational event tells of: the record's key, and `data.hookId`, which should be the same."""
+    data = _decoded(event.payload).get("data")
+    told = data.get("hookId") if isinstance(data, dict) else None
+    return {(event.key or b"").decode("utf-8", "replace"), told if isinstance(told, str) else None}
 
 
 def _decoded(payload: bytes) -> Any:

@@ -53,6 +53,9 @@ Status = Literal["delivered", "exhausted", "rejected", "blocked", "cancelled", "
 """How a job ended (CONTRACT 6)."""
 
 HookId = Annotated[str, Meta(pattern=r"^[0-9a-z]{21}\Z", description="21 characters 0-9a-z.")]
+BASE64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z"
+"""How bytes are written in JSON."""
+
 Ms = Annotated[int, Meta(ge=0, description="Unix milliseconds.")]
 
 
@@ -308,7 +311,10 @@ class Pending(Wire, frozen=True, kw_only=True, omit_defaults=True):
     source: Coordinates
     job: Annotated[Coordinates, Meta(description="Where the job lies.")]
     hook_version: tuple[int, int]
-    event_key: Annotated[bytes | None, Meta(description="Base64.")] = None
+    event_key: Annotated[
+        Annotated[bytes, Meta(extra_json_schema={"pattern": BASE64})] | None,
+        Meta(description="Base64."),
+    ] = None
     traceparent: str | None = None
     replay: str | None = None
     sequence: int | None = None

@@ -7,9 +7,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from streams.core.catalogue import EVENTS
+from streams.core.catalogue import EVENTS, OPERATIONAL
 from streams.core.entities import DAY_MS, Entity, Scene, scene
 from streams.core.errors import InvalidInput
+from streams.core.hook_samples import hook_sample
 from streams.core.payloads import Payload, payload, subject
 from streams.core.picks import Pick
 
@@ -30,6 +31,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "OrganizationScope": ("params.id", "data.id"),
     "Identifier": ("value",),
     "Message": ("recipient",),
+    "Hook": ("data.hookId",),
 }
 """Where a payload names its entity, by the first word of the event; the first path that leads somewhere counts."""
 
@@ -39,9 +41,12 @@ def sample(event: str, *, now_ms: int, seed: int = 0) -> Payload:
 
     Raises InvalidInput when there is no such event in the catalogue.
     """
-    if event not in EVENTS:
-        raise InvalidInput(f"there is no sample of {event!r}; there is one of each of {', '.join(EVENTS)}")
     pick = Pick(seed)
+    if event in OPERATIONAL:
+        return hook_sample(event, pick, now_ms)
+    if event not in EVENTS:
+        names = ", ".join((*EVENTS, *OPERATIONAL))
+        raise InvalidInput(f"there is no sample of {event!r}; there is one of each of {names}")
     cast = scene(pick, now_ms - DAY_MS * (1 + pick.below(50)))
     if event in BY_A_PERSON and pick.below(2):
         cast = replace(cast, interaction=BY_A_PERSON[event])

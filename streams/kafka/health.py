@@ -1,8 +1,10 @@
-"""The health role: folds outcomes into 24 hours of buckets per hook and publishes one report per hook.
+"""The health role: folds outcomes into 24 hours of buckets per hook, publishes one report per hook, and tells what
+happened to it on `hooks.operations`; it also switches off hooks that nobody answers for.
 
 A Faust app without Tables (DESIGN 10): the state of `hooks.log[p]` is `hooks.health[p]` itself, read back when
 the partition is assigned. Each report holds the offset of the last outcome it counted, so counts stay exact
-when records are delivered again after a crash.
+when records are delivered again after a crash. What happened to a hook is durable before the report that remembers it
+is written: a crash between the two tells it again, under the same event id.
 """
 
 import asyncio
@@ -11,18 +13,21 @@ from collections.abc import Callable, Iterable
 
 import faust
 import msgspec
+from msgspec import Struct, field
 
-from streams.core import deadletters
+from streams.core import deadletters, operations
 from streams.core import health as rules
-from streams.core.records import DeadLetter, Incoming, Outgoing
-from streams.kafka import agents, health_state, reader, topics
+from streams.core.operations import Happening
+from streams.core.records import DeadLetter, Incoming, Outcome, Outgoing
+from streams.kafka import agents, health_state, reader, switching, topics
 from streams.kafka.clients import TopicPartition
 from streams.kafka.continuity import Continuity
 from streams.kafka.publisher import Publisher
 from streams.kafka.router import tell_dead_letter
+from streams.kafka.switching import Due
 from streams.kafka.view import HookView
 from streams.settings import Settings
-from streams.telemetry import Metrics
+from streams.telemetry import Metrics, log
 
 NAME = "health"
 
@@ -33,6 +38,15 @@ PULSE_S = 0.5
 
 
 _encoder = msgspec.json.Encoder()
+
+
+class Folded(Struct):
+    """What a batch of outcomes says: whose reports changed, what happened, who is to be switched off, what was none."""
+
+    changed: set[str] = field(default_factory=set)
+    happened: list[Happening] = field(default_factory=list)
+    due: dict[str, Due] = field(default_factory=dict)
+    letters: list[DeadLetter] = field(default_factory=list)
 
 
 class Health:
@@ -66,14 +80,15 @@ class Health:
         self.continuity.reset()
 
     async def take(self, records: list[Incoming], view: HookView) -> None:
-        """Fold a batch; returns when every changed report is durable."""
+        """Fold a batch; returns when what happened, and every changed report, is durable."""
         await self.continuity.check(records)
         async with self._working:
             await self._load()
-            changed, letters = self._fold(records)
-            await self._bury(letters)
-            # A hook that the view does not know was deleted, or its record is about to be read: `pulse` sees to both.
-            await self._publish(changed & view.hooks.by_id.keys(), view)
+            try:
+                await self._handle(self._fold(records, view), view)
+            except BaseException:
+                self._partitions = {}  # or the next pulse would report as told what was not: all state is read again
+                raise
 
     async def pulse(self, view: HookView) -> None:
         """Renew the reports of hooks that changed, and all of them every `health_refresh_s`, until cancelled."""
@@ -89,16 +104,50 @@ class Health:
                     due = set(view.hooks.by_id) | {hook for p in self._partitions.values() for hook in p.windows}
                 await self._publish(due, view)
 
-    def _fold(self, records: Iterable[Incoming]) -> tuple[set[str], list[DeadLetter]]:
-        """Count the outcomes of the partitions that are ours; the hooks whose reports changed, and what was none."""
-        changed, letters = set(), []
+    def _fold(self, records: Iterable[Incoming], view: HookView) -> Folded:
+        """Count the outcomes of the partitions that are ours."""
+        folded = Folded()
         for record in records:
             outcome, partition = health_state.read(record), self._partitions.get(record.at.partition)
             if isinstance(outcome, DeadLetter):
-                letters.append(outcome)
-            elif partition and partition.take(outcome, record.at.offset):
-                changed.add(outcome.hook_id)
-        return changed, letters
+                folded.letters.append(outcome)
+            elif partition:
+                self._count_in(partition, outcome, record.at.offset, view, folded)
+        return folded
+
+    def _count_in(
+        self, partition: health_state.Partition, outcome: Outcome, offset: int, view: HookView, folded: Folded
+    ) -> None:
+        window, known = partition.window(outcome.hook_id, view.hooks), view.hooks.by_id.get(outcome.hook_id)
+        if not partition.take(outcome, offset):
+            return
+        folded.changed.add(outcome.hook_id)
+        for happening in operations.found(window, outcome, offset):
+            if happening.name != "Hook.Disabled":
+                folded.happened.append(happening)
+            elif known:
+                folded.due.setdefault(outcome.hook_id, Due(happening, known.version))
+
+    async def _handle(self, folded: Folded, view: HookView) -> None:
+        """Make a batch's effects durable in their order: what happened, and last the reports that remember it."""
+        await self._bury(folded.letters)
+        await self._tell(folded.happened, view)
+        settled = await switching.switch_off(self._settings, self._publisher, folded.due)
+        await self._tell(settled.told, view)
+        for partition in self._partitions.values():
+            for hook_id in settled.off.keys() & partition.windows.keys():
+                partition.windows[hook_id].switched_off = settled.off[hook_id]
+        # A hook that the view does not know was deleted, or its record is about to be read: `pulse` sees to both.
+        await self._publish(folded.changed & view.hooks.by_id.keys(), view)
+
+    async def _tell(self, happened: Iterable[Happening], view: HookView) -> None:
+        """Publish what happened to hooks; one deleted meanwhile has no name any more."""
+        told, known = list(happened), view.hooks.by_id
+        names = {one.hook_id: known[one.hook_id].hook.name for one in told if one.hook_id in known}
+        await self._publisher.publish(operations.record(one, names.get(one.hook_id, "")) for one in told)
+        for one in told:
+            self._metrics.operations.labels(one.name).inc()
+            log("hook.told", hook=one.hook_id, told=one.name, id=one.id)
 
     async def _publish(self, hook_ids: Iterable[str], view: HookView) -> None:
         """Publish the hooks' reports, some at a time: a busy hook's is 17 KB and takes a millisecond to make."""
@@ -118,7 +167,7 @@ class Health:
         if known is None:
             partition.windows.pop(hook_id, None)
         else:
-            window = partition.windows.setdefault(hook_id, rules.Window())
+            window = partition.window(hook_id, view.hooks)
             window.drop_older(now)
             value = _encoder.encode(rules.report(known.hook, window, now))
         return [Outgoing(topic=topics.HEALTH, key=hook_id.encode(), value=value, partition=partition.number)]

@@ -11,6 +11,7 @@ import msgspec
 from aiokafka.partitioner import murmur2
 
 from streams.core import health as rules
+from streams.core.hooks import HookIndex
 from streams.core.recent import RecentIds
 from streams.core.records import DeadLetter, Incoming, Outcome, Report
 from streams.kafka import reader, topics
@@ -45,6 +46,13 @@ class Partition:
             self.windows[hook_id] = rules.window_of(_reports.decode(record.value))
         except UNREADABLE as error:
             log("health.state_unreadable", logging.ERROR, hook=hook_id, reason=str(error))
+
+    def window(self, hook_id: str, hooks: HookIndex) -> rules.Window:
+        """The window of a hook; one that was enabled again since it was looked at last begins anew."""
+        window, known = self.windows.setdefault(hook_id, rules.Window()), hooks.by_id.get(hook_id)
+        if known and known.hook.enabled:
+            window.begin_anew(known.version[1], hooks.last_off.get(hook_id, -1))
+        return window
 
     def take(self, outcome: Outcome, offset: int) -> bool:
         """Count an outcome unless its delivery id is known; True when the hook's report changed."""

@@ -6,6 +6,7 @@ The roles tail the topic for ever (`view`); a command reads it once to the end, 
 import asyncio
 from collections.abc import Iterable
 
+import msgspec
 from msgspec import Struct, field
 
 from streams.core import egress
@@ -21,11 +22,26 @@ VISIBLE_S = 15
 """How long an acknowledged record may take until consumers are given it; one broker takes a few milliseconds."""
 
 
+EVENT_ID = "event-id"
+"""Header of a hook record that Hookline wrote by itself: the id of the `Hook.Disabled` that says why."""
+
+
 class Stored(Struct, frozen=True):
-    """A hook in force and the record that says so, byte for byte: the record may hold members we do not know."""
+    """A hook in force and the record that says so, byte for byte: the record may hold members we do not know.
+
+    `version` is where the record lies (partition, offset), `event_id` the id of the event that tells why it was
+    written, which only records of Hookline's own have.
+    """
 
     hook: Hook
     value: bytes
+    version: tuple[int, int]
+    event_id: bytes | None = None
+
+    def switched(self, on: bool) -> bytes:
+        """The record with `enabled` changed, and every other member as its writer left it."""
+        record = msgspec.json.decode(self.value, type=dict[str, msgspec.Raw])
+        return msgspec.json.encode(record | {"enabled": msgspec.Raw(b"true" if on else b"false")})
 
 
 class Hooks(Struct):
@@ -45,7 +61,7 @@ class Hooks(Struct):
         if known is None or record.value is None:
             self.in_force.pop(hook_id, None)
         else:
-            self.in_force[hook_id] = Stored(known.hook, record.value)
+            self.in_force[hook_id] = Stored(known.hook, record.value, known.version, record.header(EVENT_ID))
 
 
 def rules(settings: Settings) -> HookRules:

@@ -1,7 +1,7 @@
-"""The router: joins every identity event with the hooks in force and produces one delivery job per match.
+"""The router: joins every event with the hooks in force and produces one delivery job per match.
 
-Two Faust agents in one app. One takes the identity topics through `core.joining`; the other takes
-`hooks.config`, so that a hook record that does not validate becomes a dead letter exactly once, however many
+Two Faust agents in one app. One takes the identity topics and `hooks.operations` through `core.joining`; the other
+takes `hooks.config`, so that a hook record that does not validate becomes a dead letter exactly once, however many
 processes read that topic into their views.
 """
 
@@ -41,7 +41,7 @@ class Router:
         self._clock = clock
 
     async def take(self, records: list[Incoming]) -> None:
-        """Join a batch of identity events; returns when all jobs and dead letters are durable."""
+        """Join a batch of events; returns when all jobs and dead letters are durable."""
         out, size = list[Outgoing](), 0
         for record in records:
             self._metrics.events.labels(record.at.topic).inc()
@@ -101,7 +101,7 @@ def build(settings: Settings, router: Router, ready: Callable[[], None]) -> faus
     def listen(names: list[str], handle: Callable[[list[Incoming]], Awaitable[None]]) -> None:
         agents.consume(app, names, settings.router_batch_max, wait_s, handle)
 
-    listen([prefix + name for name in catalogue.TOPICS], take)
+    listen([prefix + name for name in catalogue.EVENT_TOPICS], take)
     listen([prefix + topics.CONFIG], audit)
 
     def assigned(_: set[TopicPartition]) -> None:

@@ -15,7 +15,7 @@ DELIVERIES = "hooks.deliveries"
 RETRIES = "hooks.retries"
 LOG = "hooks.log"
 HEALTH = "hooks.health"
-OPERATIONS = "hooks.operations"
+OPERATIONS = catalogue.OPERATIONS
 DEAD_LETTERS = "hooks.dead-letters"
 
 RECORD_BYTES_MAX = 2 * 1024 * 1024

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from streams.cli.event_publish import CHUNK
-from streams.core.catalogue import EVENTS
+from streams.core.catalogue import EVENTS, OPERATIONAL
 from streams.core.records import Outgoing
 from streams.settings import Settings
 from tests.cli.commands import going, hookline, nobody, published, read, rows
@@ -57,6 +57,18 @@ def test_an_event_on_a_topic_that_is_not_its_own_is_refused(applied: Settings) -
     ran = hookline(applied, "event", "publish", "--topic", "identity.role", given=EVENT)
     assert (ran.returncode, ran.stdout) == (4, "")
     assert "wrong-topic: User.Created belongs to identity.user" in ran.stderr
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_an_event_about_a_hook_is_hooklines_to_write_and_nobody_elses(
+    applied: Settings, force: tuple[str, ...]
+) -> None:
+    sampled = hookline(applied, "event", "sample", "Hook.Disabled").stdout
+    ran = hookline(applied, "event", "publish", *force, given=sampled)
+    assert (ran.returncode, ran.stdout) == (4, "")
+    words = "names no topic that may be written to" if force else "wrong-topic: Hook.Disabled belongs to hooks."
+    assert words in ran.stderr
+    assert read(applied, "hooks.operations") == []
 
 
 def test_force_sends_what_the_router_will_refuse_and_says_why_it_will(applied: Settings) -> None:
@@ -116,7 +128,7 @@ def test_a_sample_is_the_same_for_the_same_seed_and_goes_straight_into_publish(a
 
 def test_the_list_of_samples_has_every_event_with_its_topic() -> None:
     found = rows(hookline(Settings(), "event", "sample", "--list"))
-    assert {row["event"]: row["topic"] for row in found} == EVENTS
+    assert {row["event"]: row["topic"] for row in found} == EVENTS | OPERATIONAL
 
 
 @pytest.mark.parametrize(("words", "code"), [(("User.Nope",), 4), ((), 2)])

@@ -16,7 +16,7 @@ HOOK_ID = "abcdefghijklmnopqrstu"
 KEY = "0123456789abcdefghijABCDEFGHIJ01"
 CLUSTER = "cluster-1"
 CATALOGUE = Catalogue()
-TOPICS = {name: name for name in catalogue.TOPICS}
+TOPICS = {name: name for name in catalogue.EVENT_TOPICS}
 
 
 def hook_id(number: int) -> str:

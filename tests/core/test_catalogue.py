@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core import catalogue
-from streams.core.catalogue import EVENTS, Catalogue, cloudevents_type
+from streams.core.catalogue import EVENTS, OPERATIONAL, Catalogue, cloudevents_type
 from tests.core.building import CATALOGUE
 
 
@@ -69,7 +69,7 @@ def test_every_event_has_a_spelling_of_its_own() -> None:
 
 @given(st.text())
 def test_no_text_makes_looking_up_a_type_raise(text: str) -> None:
-    assert CATALOGUE.from_cloudevents(text) in {None, *EVENTS}
+    assert CATALOGUE.from_cloudevents(text) in {None, *EVENTS, *OPERATIONAL}
 
 
 def test_an_operators_own_event_is_let_through_on_its_topic_beside_the_others() -> None:
@@ -88,7 +88,7 @@ def test_an_operators_own_event_does_not_take_over_the_spelling_of_logtos() -> N
     assert extra.from_cloudevents("user.created") == "user.created"
 
 
-@pytest.mark.parametrize("pattern", ["*", "User.*", "User.Data.*", "Organization.*", *EVENTS])
+@pytest.mark.parametrize("pattern", ["*", "User.*", "User.Data.*", "Organization.*", "Hook.*", *EVENTS, *OPERATIONAL])
 def test_a_hook_may_ask_for_an_event_a_prefix_or_everything(pattern: str) -> None:
     assert CATALOGUE.problem_with(pattern) is None
 
@@ -98,3 +98,27 @@ def test_a_hook_may_ask_for_an_event_a_prefix_or_everything(pattern: str) -> Non
 )
 def test_a_hook_may_ask_for_nothing_else(pattern: str) -> None:
     assert CATALOGUE.problem_with(pattern) == f"{pattern!r} is no event, no prefix of one (`User.*`) and not `*`"
+
+
+# What happens to hooks
+
+
+def test_four_operational_events_belong_to_the_topic_that_hookline_writes() -> None:
+    names = ["Hook.Failing", "Hook.Recovered", "Hook.Disabled", "Hook.Exhausted"]
+    assert list(OPERATIONAL) == names
+    assert {CATALOGUE.topic_of(name) for name in names} == {"hooks.operations"}
+    assert "hooks.operations" not in catalogue.TOPICS
+    assert catalogue.EVENT_TOPICS == (*catalogue.TOPICS, "hooks.operations")
+
+
+def test_everything_means_all_identity_events_and_the_operators_own_but_no_news_about_hooks() -> None:
+    extra = Catalogue({"Invoice.Paid": "identity.organization"})
+    assert list(extra.named_by("*")) == [*EVENTS, "Invoice.Paid"]
+    assert list(extra.named_by("Hook.*")) == list(OPERATIONAL)
+    assert list(extra.named_by("Hook.Failing")) == ["Hook.Failing"]
+
+
+@pytest.mark.parametrize("name", OPERATIONAL)
+def test_nobody_can_redefine_an_operational_event(name: str) -> None:
+    assert Catalogue({name: "identity.user"}).topic_of(name) == "hooks.operations"
+    assert CATALOGUE.from_cloudevents(cloudevents_type(name)) is None

@@ -219,6 +219,14 @@ def test_the_state_that_another_version_left_can_be_folded_on() -> None:
     assert window.take(outcome(), 3)
 
 
+def test_the_state_of_a_version_that_told_nothing_of_hooks_can_be_folded_on() -> None:
+    """`report-before-operations.json` was written before there was any more to remember, and is never written again."""
+    old = GOLDEN.with_name("report-before-operations.json")
+    window = health.window_of(msgspec.json.decode(old.read_bytes(), type=Report))
+    assert (window.applied, window.failing_since, window.gone, window.failing) == (2, None, [], False)
+    assert window == health.window_of(msgspec.json.decode(GOLDEN.read_bytes(), type=Report))
+
+
 # Status
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core import events
-from streams.core.catalogue import EVENTS, INTERACTION, Catalogue
+from streams.core.catalogue import EVENTS, INTERACTION, OPERATIONAL, Catalogue
 from streams.core.errors import InvalidInput
 from streams.core.payloads import Payload
 from streams.core.records import Coordinates, Event, Incoming
@@ -72,6 +72,27 @@ def test_the_router_takes_a_sample_of_every_event_and_need_not_add_to_it(event: 
     found = read(event, value)
     assert isinstance(found, Event)
     assert (found.name, found.payload) == (event, value)
+
+
+@pytest.mark.parametrize("event", OPERATIONAL)
+def test_there_is_a_sample_of_what_happens_to_hooks_as_the_router_reads_it(event: str) -> None:
+    payload = sample(event, now_ms=NOW_MS, seed=3)
+    value, topic = msgspec.json.encode(payload), OPERATIONAL[event]
+    record = Incoming(at=Coordinates(topic, 0, 0), key=None, value=value, timestamp=NOW_MS)
+    found = events.read(record, Catalogue(), "cluster", {topic: topic})
+    assert isinstance(found, Event)
+    assert (found.name, found.payload) == (event, value)
+    assert entity_key(payload, event) == payload["data"]["hookId"]
+    assert sample(event, now_ms=NOW_MS, seed=3) == payload
+    assert len({msgspec.json.encode(sample(event, now_ms=NOW_MS, seed=seed)) for seed in range(20)}) > 10
+
+
+@unhurried
+@given(st.sampled_from(list(OPERATIONAL)), seeds, st.integers(0, 4_102_444_800_000))
+def test_a_sample_of_any_seed_and_time_says_which_hook_and_when(event: str, seed: int, now_ms: int) -> None:
+    payload = sample(event, now_ms=now_ms, seed=seed)
+    assert list(payload) == ["event", "createdAt", "data"]
+    assert re.fullmatch("[0-9a-z]{21}", payload["data"]["hookId"])
 
 
 @unhurried
