@@ -15,7 +15,7 @@ import msgspec
 import orjson
 import pytest
 
-from streams.core.records import Coordinates, Incoming, Outcome, Outgoing, Report
+from streams.core.records import Coordinates, Incoming, OperationalEvent, Outcome, Outgoing, Report
 from streams.kafka import admin, reader, topics
 from streams.kafka.broker import die_with
 from streams.kafka.clients import TopicPartition
@@ -206,6 +206,17 @@ class Line:
                 if len(letters) >= count:
                     break
         return letters
+
+    async def operations(self, count: int, within_s: float = 30) -> list[tuple[str, OperationalEvent]]:
+        """What is told on `hooks.operations`, with its event ids, once there are `count` different ids."""
+        seen: list[tuple[str, OperationalEvent]] = []
+        async with self._following(topics.OPERATIONS, within_s) as records:
+            async for record in records:
+                event_id = (record.header("event-id") or b"").decode()
+                seen.append((event_id, msgspec.json.decode(record.value or b"", type=OperationalEvent)))
+                if len({found for found, _ in seen}) >= count:
+                    break
+        return seen
 
     async def report(self, hook: str, requests: int, within_s: float = 30) -> Report:
         """The first report of a hook that counts so many requests, or more."""

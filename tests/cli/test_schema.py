@@ -127,7 +127,7 @@ def test_check_never_shows_a_secret() -> None:
 def test_check_of_a_name_that_does_not_exist_lists_the_names() -> None:
     result = hookline("check", "hooks")
     assert isinstance(result.exception, InvalidInput)
-    assert "identity-event, hook, outcome" in str(result.exception)
+    assert "identity-event, hook, report, operational-event" in str(result.exception)
 
 
 def test_a_verdict_does_not_depend_on_space_around_the_record() -> None:

@@ -108,7 +108,7 @@ def test_four_operational_events_belong_to_the_topic_that_hookline_writes() -> N
     assert list(OPERATIONAL) == names
     assert {CATALOGUE.topic_of(name) for name in names} == {"hooks.operations"}
     assert "hooks.operations" not in catalogue.TOPICS
-    assert catalogue.EVENT_TOPICS == (*catalogue.TOPICS, "hooks.operations")
+    assert (*catalogue.TOPICS, "hooks.operations") == catalogue.EVENT_TOPICS
 
 
 def test_everything_means_all_identity_events_and_the_operators_own_but_no_news_about_hooks() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.catalogue import EVENTS, Catalogue
+from streams.core.catalogue import EVENTS, OPERATIONAL, Catalogue
 from streams.core.hooks import EVENTS_MAX, RECORD_BYTES_MAX, HookIndex, HookRules, Known
 from streams.core.records import DeadLetter, Incoming
 from tests.core.building import CATALOGUE, HOOK_ID, KEY, hook, hook_fields, hook_id, incoming, known
@@ -230,7 +230,8 @@ def ids(found: Iterable[Known]) -> list[str]:
         (["User.*"], ["User.Created", "User.Data.Updated"], ["Role.Created", "PostSignIn"]),
         (["User.Data.*"], ["User.Data.Updated"], ["User.Created"]),
         (["Organization.*"], ["Organization.Created"], ["OrganizationRole.Created"]),
-        (["*"], list(EVENTS), []),
+        (["*"], list(EVENTS), list(OPERATIONAL)),
+        (["Hook.*"], list(OPERATIONAL), list(EVENTS)),
         (["User.*", "User.Created", "*"], list(EVENTS), []),
         ([], [], list(EVENTS)),
     ],
@@ -273,6 +274,15 @@ def test_a_deleted_hook_is_gone_and_deleting_tells_what_it_was() -> None:
     assert made.remove(HOOK_ID) is None
 
 
+def test_the_index_knows_which_record_had_a_hook_disabled_last() -> None:
+    made = index([known((0, 3), enabled=False), known((0, 5)), known((0, 6))])
+    assert made.last_off == {HOOK_ID: 3}
+    made.put(known((0, 8), enabled=False))
+    assert made.last_off == {HOOK_ID: 8}
+    made.remove(HOOK_ID)
+    assert made.last_off == {}
+
+
 CHOICES = st.lists(
     st.tuples(
         st.integers(0, 4),
@@ -281,7 +291,9 @@ CHOICES = st.lists(
             {
                 "tenantId": st.sampled_from(["a", "b"]),
                 "enabled": st.booleans(),
-                "events": st.lists(st.sampled_from(["*", "User.*", "User.Data.*", *EVENTS]), max_size=3),
+                "events": st.lists(
+                    st.sampled_from(["*", "User.*", "User.Data.*", "Hook.*", *EVENTS, *OPERATIONAL]), max_size=3
+                ),
             }
         ),
     ),
@@ -292,7 +304,9 @@ CHOICES = st.lists(
 def wants(one: Known, tenant: str, event: str) -> bool:
     """The rule in its simplest words, as the oracle."""
     named = any(
-        pattern in ("*", event) or (pattern.endswith(".*") and event.startswith(pattern[:-1]))
+        pattern == event
+        or (pattern == "*" and event not in OPERATIONAL)
+        or (pattern.endswith(".*") and event.startswith(pattern[:-1]))
         for pattern in one.hook.events
     )
     return one.hook.enabled and one.hook.tenant_id == tenant and named
@@ -312,5 +326,5 @@ def test_after_any_changes_the_index_answers_as_a_scan_of_all_hooks_would(
             made.put(naive[hook_id(number)])
     assert made.by_id == naive
     for tenant in ("a", "b", "c"):
-        for event in EVENTS:
+        for event in (*EVENTS, *OPERATIONAL):
             assert list(made.wanting(tenant, event)) == [one for one in naive.values() if wants(one, tenant, event)]

@@ -51,6 +51,48 @@ def test_there_is_one_job_for_each_hook_that_wants_the_event() -> None:
     assert receivers(found) == [hook_id(1), hook_id(2), hook_id(3)]
 
 
+def about(hook: str, key: bytes | None = None) -> Incoming:
+    value = json.dumps({"event": "Hook.Failing", "createdAt": "x", "data": {"hookId": hook}}).encode()
+    return incoming(value, "hooks.operations", key=hook.encode() if key is None else key)
+
+
+def test_news_about_a_hook_goes_to_those_that_asked_for_it_in_its_tenant_and_never_to_itself() -> None:
+    hooks = [
+        known(id=hook_id(1), events=["Hook.*"]),
+        known(id=hook_id(2), events=["Hook.Failing"]),
+        known(id=hook_id(3), events=["Hook.*", "User.Created"]),
+        known(id=hook_id(4), events=["*"]),
+        known(id=hook_id(5), events=["Hook.Recovered"]),
+        known(id=hook_id(6), events=["Hook.*"], tenantId="acme"),
+    ]
+    assert receivers(join(*hooks).records(about(hook_id(1)), NOW)) == [hook_id(2), hook_id(3)]
+    assert receivers(join(*hooks).records(about(hook_id(9)), NOW)) == [hook_id(1), hook_id(2), hook_id(3)]
+
+
+def test_a_hook_is_known_by_the_key_of_its_news_and_by_what_they_say() -> None:
+    hooks = [known(id=hook_id(number), events=["Hook.*"]) for number in (1, 2, 3)]
+    found = join(*hooks).records(about(hook_id(1), key=hook_id(2).encode()), NOW)
+    assert receivers(found) == [hook_id(3)]
+
+
+@pytest.mark.parametrize("value", [b'{"event":"Hook.Failing","data":7}', b'{"event":"Hook.Failing"}'])
+def test_news_of_another_shape_stop_nothing(value: bytes) -> None:
+    found = join(known(events=["Hook.*"])).records(incoming(value, "hooks.operations", key=None), NOW)
+    assert receivers(found) == [HOOK_ID]
+
+
+@pytest.mark.parametrize("topic", sorted(set(TOPICS) - {"hooks.operations"}))
+def test_upstream_cannot_write_news_about_hooks(topic: str) -> None:
+    [letter] = join(known(events=["Hook.*"])).records(incoming(b'{"event":"Hook.Failing"}', topic), NOW)
+    assert dict(letter.headers)["reason"] == b"wrong-topic"
+    assert b"Hookline alone writes" in dict(letter.headers)["detail"]
+
+
+def test_an_identity_event_among_the_news_is_refused() -> None:
+    [letter] = join(known(events=["*"])).records(incoming(b'{"event":"User.Created"}', "hooks.operations"), NOW)
+    assert dict(letter.headers)["reason"] == b"wrong-topic"
+
+
 def test_an_event_that_nobody_wants_leaves_nothing() -> None:
     assert join(known(events=["Role.Created"])).records(incoming(b'{"event":"User.Created"}'), NOW) == []
 
