@@ -206,6 +206,7 @@ def test_the_examples_of_headers_are_what_the_roles_write_with_nothing_left_out(
 def test_the_request_names_its_signatures_as_the_signing_code_does() -> None:
     names = {field.encode_name for field in msgspec.structs.fields(RequestHeaders)}
     assert {signing.LOGTO_SIGNATURE, signing.WEBHOOK_ID, signing.WEBHOOK_TIMESTAMP, signing.WEBHOOK_SIGNATURE} < names
+    assert {signing.WEBHOOK_SEQUENCE, signing.WEBHOOK_KEY} < names
 
 
 # AsyncAPI

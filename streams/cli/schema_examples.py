@@ -72,7 +72,7 @@ def event_headers() -> dict[str, str]:
 def request() -> tuple[dict[str, str], dict[str, Any]]:
     """Headers and body of the POST."""
     job = _job()
-    headers = signing.headers(HOOK, job.delivery_id, job.body, NOW_MS // 1000, "0.1.0")
+    headers = signing.headers(HOOK, job, NOW_MS // 1000, "0.1.0")
     return headers, msgspec.json.decode(job.body)
 
 
@@ -89,7 +89,7 @@ def outcomes() -> list[Outcome]:
         HOOK,
         attempts.End("delivered"),
         [first, Attempt(at=NOW_MS + 5_000, ms=38, status=200)],
-        Answer(status=200, body=b"thank you"),
+        Answer(status=200, body=b"thank you", key_ids=signing.key_ids(HOOK, NOW_MS)),
         NOW_MS + 5_038,
     )
     refused = attempts.outcome(
@@ -103,7 +103,7 @@ def outcomes() -> list[Outcome]:
         HOOK,
         attempts.End("exhausted", OutcomeError(class_="timeout", message="No answer within 10 s.")),
         [first, Attempt(at=NOW_MS + 5_000, ms=10_000, error="timeout")],
-        Answer(error="timeout", detail="No answer within 10 s."),
+        Answer(error="timeout", detail="No answer within 10 s.", key_ids=signing.key_ids(HOOK, NOW_MS)),
         NOW_MS + 15_000,
     )
     return [delivered, refused]

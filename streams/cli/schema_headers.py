@@ -117,4 +117,22 @@ class RequestHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):
     logto_signature_sha_256: (
         Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="Logto: hex HMAC-SHA256 of the body.")] | UnsetType
     ) = field(default=UNSET, name="logto-signature-sha-256")
+    webhook_sequence: (
+        Annotated[
+            Digits,
+            Meta(description="Only where the hook asks for an order: drop what is not above the last of its key."),
+        ]
+        | UnsetType
+    ) = UNSET
+    webhook_key: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[!-~]([ -~]{0,126}[!-~])?\Z",
+                description="Only where the hook asks for an order: the key of the event's record, or `sha256:` and "
+                "the digest of one that fits into no header.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     traceparent: TraceParent | UnsetType = UNSET

@@ -134,9 +134,11 @@ def outcome(
         source=job.source,
         job=job.at,
         host=(urlsplit(hook.config.url).hostname or "") if hook else "",
+        key_ids=list(last.key_ids) if last else [],
         response=_response(last),
         error=end.error,
         out_of_order=out_of_order,
+        replay=job.replay is not None,
     )
 
 

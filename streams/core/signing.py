@@ -6,6 +6,7 @@ what time it is. Both schemes sign the bytes that travel, never a value that is 
 
 import base64
 import binascii
+import hashlib
 import hmac
 import re
 from collections.abc import Sequence
@@ -14,12 +15,14 @@ from typing import Literal
 from msgspec import Struct
 
 from streams.core.headers import OVERRIDABLE, is_reserved
-from streams.core.records import Hook
+from streams.core.records import Hook, Job
 
 LOGTO_SIGNATURE = "logto-signature-sha-256"
 WEBHOOK_ID = "webhook-id"
 WEBHOOK_TIMESTAMP = "webhook-timestamp"
 WEBHOOK_SIGNATURE = "webhook-signature"
+WEBHOOK_SEQUENCE = "webhook-sequence"
+WEBHOOK_KEY = "webhook-key"
 USER_AGENT = OVERRIDABLE
 
 TOLERANCE_S = 300
@@ -27,6 +30,11 @@ TOLERANCE_S = 300
 
 _PREFIX = "whsec_"
 _TIMESTAMP = re.compile(r"(0|[1-9][0-9]{0,14})\Z")  # one spelling for each second, as it was signed
+
+_PLAIN_KEY = re.compile(rb"[!-~](?:[ -~]{0,126}[!-~])?\Z")  # blanks at its ends would not survive a header
+
+KEY_ID_CHARS = 8
+"""Enough to tell the keys of one hook apart; a random key of 32 characters cannot be found from it."""
 
 Word = Literal["valid", "missing", "malformed", "mismatch", "too-old", "too-new"]
 """What a verifier found: fixed words that commands, tests and people share."""
@@ -69,9 +77,17 @@ def key_from(text: str) -> str:
         return text
 
 
-def headers(
-    hook: Hook, delivery_id: str, body: bytes, now_s: int, version: str, traceparent: str | None = None
-) -> dict[str, str]:
+def key_id(key: str) -> str:
+    """What a key is called where the key itself must not stand: the first 8 hex digits of its SHA-256."""
+    return hashlib.sha256(key.encode()).hexdigest()[:KEY_ID_CHARS]
+
+
+def key_ids(hook: Hook, now_ms: int) -> tuple[str, ...]:
+    """The ids of all keys that sign a request at this time (Unix milliseconds), the current one first."""
+    return tuple(key_id(key) for key in _keys(hook, now_ms))
+
+
+def headers(hook: Hook, job: Job, now_s: int, version: str) -> dict[str, str]:
     """Every header Hookline gives to one attempt, names in lower case (CONTRACT 5).
 
     `now_s` is the time of this attempt in Unix seconds, `version` Hookline's own. A custom header never takes the
@@ -81,17 +97,41 @@ def headers(
     own = {
         "content-type": "application/json",
         USER_AGENT: f"Hookline/{version}",
-        WEBHOOK_ID: delivery_id,
+        WEBHOOK_ID: job.delivery_id,
         WEBHOOK_TIMESTAMP: str(now_s),
     }
-    key = hook.signing_key
     if hook.delivery.signature != "logto":
-        own[WEBHOOK_SIGNATURE] = standard_signature((key,), delivery_id, now_s, body)
+        own[WEBHOOK_SIGNATURE] = standard_signature(_keys(hook, now_s * 1000), job.delivery_id, now_s, job.body)
     if hook.delivery.signature != "standard":
-        own[LOGTO_SIGNATURE] = logto_signature(key, body)
-    if hook.delivery.traceparent and traceparent:
-        own["traceparent"] = traceparent
+        own[LOGTO_SIGNATURE] = logto_signature(hook.signing_key, job.body)
+    if hook.delivery.ordering != "none":
+        own |= _place(job)
+    if hook.delivery.traceparent and job.traceparent:
+        own["traceparent"] = job.traceparent
     return own | {name.lower(): value for name, value in hook.config.headers.items() if not is_reserved(name)}
+
+
+def _keys(hook: Hook, now_ms: int) -> tuple[str, ...]:
+    """The current key, then the retired ones whose time is not over, in the record's order: newest first.
+
+    Logto's header has room for one signature, so a hook that asks for no other is signed for by the current key alone.
+    """
+    retired = hook.retired_keys if hook.delivery.signature != "logto" else []
+    return (hook.signing_key, *(key.signing_key for key in retired if key.until >= now_ms))
+
+
+def _place(job: Job) -> dict[str, str]:
+    """Where the event stands among the hook's, as far as it is known: its sequence, and the key that orders it.
+
+    The place of a job that was asked for again is that of the first one; its own would make an old event look new.
+    """
+    sequence = job.at.offset if job.sequence is None and job.replay is None else job.sequence
+    key = job.event_key
+    text = (
+        None if key is None else key.decode() if _PLAIN_KEY.match(key) else f"sha256:{hashlib.sha256(key).hexdigest()}"
+    )
+    found = {WEBHOOK_SEQUENCE: None if sequence is None else str(sequence), WEBHOOK_KEY: text}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def verify_logto(keys: Sequence[str], signature: str | None, body: bytes) -> Verdict:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from streams.core import signing
 from streams.core.records import Answer, Hook, Job
 from streams.web.transport import Transport
@@ -18,5 +20,6 @@ class Attempting:
     async def __call__(self, job: Job, hook: Hook) -> Answer:
         """POST the job's body as the hook wants it; never raises."""
         now_s = self._clock() // 1000
-        headers = signing.headers(hook, job.delivery_id, job.body, now_s, self._version, job.traceparent)
-        return await self._transport.post(hook.config.url, headers, job.body, hook.delivery.timeout_ms / 1000)
+        headers = signing.headers(hook, job, now_s, self._version)
+        answer = await self._transport.post(hook.config.url, headers, job.body, hook.delivery.timeout_ms / 1000)
+        return replace(answer, key_ids=signing.key_ids(hook, now_s * 1000))

@@ -21,6 +21,7 @@ from streams.core.records import Hook
 from streams.settings import Settings
 from streams.web.receiver import Received
 from streams.web.transport import Transport, tls_context
+from tests.core.building import job
 
 KEY = "k" * 32
 BODY = b'{"event":"User.Created","hookId":"h"}'
@@ -66,7 +67,7 @@ async def send(url: str, *delivery_ids: str) -> list[int | None]:
     async with Transport(Settings(allow_networks=("127.0.0.0/8",)), tls=TLS) as transport:
         statuses = []
         for delivery_id in delivery_ids:
-            headers = signing.headers(HOOK, delivery_id, BODY, int(time.time()), "1")
+            headers = signing.headers(HOOK, job(delivery_id=delivery_id, body=BODY), int(time.time()), "1")
             statuses.append((await transport.post(url, headers, BODY, 10)).status)
     return statuses
 

@@ -218,3 +218,16 @@ def test_only_the_host_of_a_url_stands_in_an_outcome() -> None:
     found = outcome(Answer(status=200), End("delivered"), hook=secret)
     assert found.host == "crm.example.com"
     assert b"T0KEN" not in msgspec.json.encode(found)
+
+
+def test_an_outcome_names_the_keys_that_signed_the_last_attempt() -> None:
+    assert outcome(Answer(status=200, key_ids=("5e318f8c", "0bee94e0")), End("delivered")).key_ids == [
+        "5e318f8c",
+        "0bee94e0",
+    ]
+    assert outcome(None, End("cancelled")).key_ids == []
+
+
+@pytest.mark.parametrize(("run", "replay"), [(None, False), ("run-1", True)])
+def test_an_outcome_says_whether_somebody_asked_for_the_delivery_again(run: str | None, replay: bool) -> None:
+    assert outcome(None, End("cancelled"), job=job(replay=run)).replay is replay

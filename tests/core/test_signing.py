@@ -1,5 +1,6 @@
 """Signatures: golden values, the laws of signing and verifying, and an independent verifier as the oracle."""
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,12 +11,14 @@ from msgspec import convert
 from standardwebhooks.webhooks import Webhook
 
 from streams.core import signing
-from streams.core.records import Hook
+from streams.core.records import Hook, Job
+from tests.core import building
 
 KEY = "k" * 32
 OTHER = "o" * 32
 NOW = 1_790_000_000
 BODY = b'{"event":"User.Created","hookId":"h"}'
+TRACE = "00-a-b-01"
 
 # Made with `openssl dgst -sha256 -hmac`, not with this code.
 LOGTO_GOLDEN = "747029c862f597489c005b171d03cc9be1801a86a8f1511e287c5f1f5235ff33"
@@ -30,6 +33,20 @@ bodies = st.binary(max_size=200)
 def hook(headers: dict[str, str] | None = None, **delivery: Any) -> Hook:
     config = {"url": "https://crm.example.com/hooks", "headers": headers or {}}
     return convert({"id": "h" * 21, "signingKey": KEY, "config": config, "delivery": delivery}, Hook)
+
+
+def job(**changes: Any) -> Job:
+    return building.job(**{"delivery_id": "msg_abc", "body": BODY} | changes)
+
+
+def rotated(*untils_s: int, **delivery: Any) -> Hook:
+    """A hook with a current key, and retired ones (OTHER, then digits) that sign until then."""
+    retired = [
+        {"signingKey": key, "until": s * 1000} for key, s in zip((OTHER, "1" * 32, "2" * 32), untils_s, strict=False)
+    ]
+    config = {"url": "https://crm.example.com/hooks"}
+    fields = {"id": "h" * 21, "signingKey": KEY, "retiredKeys": retired, "config": config, "delivery": delivery}
+    return convert(fields, Hook)
 
 
 def standard(signature: str | None, at: str | None = str(NOW), now_s: float = NOW, body: bytes = BODY) -> signing.Word:
@@ -85,7 +102,7 @@ def test_an_independent_implementation_signs_alike(key: str, message_id: str, at
 
 def test_an_independent_implementation_accepts_the_headers_of_a_delivery() -> None:
     now_s = int(datetime.now(UTC).timestamp())
-    headers = signing.headers(hook(), "msg_abc", BODY, now_s, "1.2.3")
+    headers = signing.headers(hook(), job(), now_s, "1.2.3")
     assert Webhook(signing.whsec(KEY)).verify(BODY, headers) == {"event": "User.Created", "hookId": "h"}
 
 
@@ -135,7 +152,7 @@ def test_a_key_may_be_pasted_in_either_form() -> None:
 
 
 def test_both_families_of_headers_are_sent_by_default() -> None:
-    assert signing.headers(hook(), "msg_abc", BODY, NOW, "1.2.3") == {
+    assert signing.headers(hook(), job(), NOW, "1.2.3") == {
         "content-type": "application/json",
         "user-agent": "Hookline/1.2.3",
         "webhook-id": "msg_abc",
@@ -149,13 +166,13 @@ def test_both_families_of_headers_are_sent_by_default() -> None:
     ("mode", "absent"), [("logto", "webhook-signature"), ("standard", "logto-signature-sha-256"), ("both", None)]
 )
 def test_a_hook_may_ask_for_one_family_and_always_gets_the_id_and_the_time(mode: str, absent: str | None) -> None:
-    both = signing.headers(hook(), "msg_abc", BODY, NOW, "1")
+    both = signing.headers(hook(), job(), NOW, "1")
     expected = {name: value for name, value in both.items() if name != absent}
-    assert signing.headers(hook(signature=mode), "msg_abc", BODY, NOW, "1") == expected
+    assert signing.headers(hook(signature=mode), job(), NOW, "1") == expected
 
 
 def test_a_custom_user_agent_takes_the_place_of_ours_and_others_are_added() -> None:
-    headers = signing.headers(hook({"User-Agent": "Acme", "X-Team": "id"}), "msg_abc", BODY, NOW, "1")
+    headers = signing.headers(hook({"User-Agent": "Acme", "X-Team": "id"}), job(), NOW, "1")
     assert headers["user-agent"] == "Acme"
     assert headers["x-team"] == "id"
     assert "User-Agent" not in headers
@@ -165,12 +182,102 @@ def test_a_custom_user_agent_takes_the_place_of_ours_and_others_are_added() -> N
     "name", ["logto-signature-sha-256", "Logto-Signature-SHA-256", "WEBHOOK-ID", "Content-Type", "Host", "Cookie"]
 )
 def test_a_custom_header_never_takes_the_place_of_a_signature_however_it_is_spelled(name: str) -> None:
-    plain = signing.headers(hook(), "msg_abc", BODY, NOW, "1")
-    assert signing.headers(hook({name: "evil"}), "msg_abc", BODY, NOW, "1") == plain
+    plain = signing.headers(hook(), job(), NOW, "1")
+    assert signing.headers(hook({name: "evil"}), job(), NOW, "1") == plain
 
 
 def test_the_trace_is_sent_only_to_hooks_that_opt_in() -> None:
-    assert "traceparent" not in signing.headers(hook(), "msg_abc", BODY, NOW, "1", "00-a-b-01")
-    opted = signing.headers(hook(traceparent=True), "msg_abc", BODY, NOW, "1", "00-a-b-01")
-    assert opted["traceparent"] == "00-a-b-01"
-    assert "traceparent" not in signing.headers(hook(traceparent=True), "msg_abc", BODY, NOW, "1")
+    assert "traceparent" not in signing.headers(hook(), job(traceparent=TRACE), NOW, "1")
+    opted = signing.headers(hook(traceparent=True), job(traceparent=TRACE), NOW, "1")
+    assert opted["traceparent"] == TRACE
+    assert "traceparent" not in signing.headers(hook(traceparent=True), job(), NOW, "1")
+
+
+# Two keys
+
+
+@given(st.lists(st.integers(NOW - 100, NOW + 100), max_size=3), st.sampled_from(["both", "standard", "logto"]))
+def test_the_current_key_signs_first_and_a_retired_one_as_long_as_its_time_is_not_over(
+    untils_s: list[int], signature: str
+) -> None:
+    hook = rotated(*untils_s, signature=signature)
+    headers = signing.headers(hook, job(), NOW, "1")
+    signers = [KEY, *(key.signing_key for key in hook.retired_keys if key.until >= NOW * 1000)]
+    if signature == "logto":
+        signers = [KEY]
+    else:
+        assert headers["webhook-signature"] == signing.standard_signature(signers, "msg_abc", NOW, BODY)
+    assert headers.get("logto-signature-sha-256", LOGTO_GOLDEN) == LOGTO_GOLDEN
+    assert signing.key_ids(hook, NOW * 1000) == tuple(map(signing.key_id, signers))
+
+
+def test_a_retired_key_signs_to_the_last_millisecond_of_its_time() -> None:
+    hook = rotated(NOW)
+    assert len(signing.key_ids(hook, NOW * 1000)) == 2
+    assert len(signing.key_ids(hook, NOW * 1000 + 1)) == 1
+
+
+@pytest.mark.parametrize("key", [KEY, OTHER])
+def test_an_independent_implementation_accepts_either_key_during_a_rotation(key: str) -> None:
+    now_s = int(datetime.now(UTC).timestamp())
+    assert Webhook(signing.whsec(key)).verify(BODY, signing.headers(rotated(now_s + 60), job(), now_s, "1"))
+
+
+def test_a_key_id_is_the_first_8_hex_digits_that_sha256sum_computes() -> None:
+    assert signing.key_id(KEY) == "5e318f8c"
+
+
+# The place of an event
+
+
+def place(**changes: Any) -> tuple[str | None, str | None]:
+    """Sequence and key on the request of a job for a hook that asks for an order."""
+    headers = signing.headers(hook(ordering="key"), job(**changes), NOW, "1")
+    return headers.get("webhook-sequence"), headers.get("webhook-key")
+
+
+def test_a_hook_that_asks_for_no_order_gets_no_place() -> None:
+    headers = signing.headers(hook(), job(event_key=b"u1", sequence=3), NOW, "1")
+    assert not {"webhook-sequence", "webhook-key"} & set(headers)
+
+
+@pytest.mark.parametrize("ordering", ["key", "strict"])
+def test_a_hook_that_asks_for_an_order_gets_the_sequence_and_the_key_of_each_event(ordering: str) -> None:
+    headers = signing.headers(hook(ordering=ordering), job(event_key=b"u1"), NOW, "1")
+    assert (headers["webhook-sequence"], headers["webhook-key"]) == ("99", "u1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sequence"),
+    [
+        ({}, "99"),
+        ({"sequence": 7}, "7"),
+        ({"sequence": 0}, "0"),
+        ({"sequence": 7, "replay": "r1"}, "7"),
+        ({"replay": "r1"}, None),
+    ],
+)
+def test_a_replayed_event_keeps_its_first_place_and_has_none_when_nobody_knows_it(
+    changes: dict[str, Any], sequence: str | None
+) -> None:
+    assert place(**changes) == (sequence, None)
+
+
+@pytest.mark.parametrize("key", [b"u", b"u 1", b"~" * 128, b"a" + b" " * 126 + b"b"])
+def test_a_key_that_fits_into_a_header_stands_there_as_it_is(key: bytes) -> None:
+    assert place(event_key=key) == ("99", key.decode())
+
+
+@pytest.mark.parametrize(
+    "key", [b"", b" ", b" u", b"u ", b"u\n", b"u\r\nx: 1", b"\x7f", b"\x00", "é".encode(), b"u" * 129]
+)
+def test_any_other_key_stands_there_as_its_digest(key: bytes) -> None:
+    assert place(event_key=key) == ("99", f"sha256:{hashlib.sha256(key).hexdigest()}")
+
+
+@given(st.binary(max_size=300))
+def test_the_place_is_always_a_header_that_a_receiver_reads_as_it_was_sent(key: bytes) -> None:
+    found = place(event_key=key)[1] or ""
+    assert found == found.strip()
+    assert 1 <= len(found) <= 128
+    assert all(" " <= character <= "~" for character in found)
