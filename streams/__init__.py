@@ -18,7 +18,8 @@ Start with `core/joining.py`, `core/attempts.py` and `core/health.py`: the rules
 core/       the rules; nothing there waits, tells the time, rolls dice or talks to anybody
   records       everything that travels, the one source of `schemas/`; errors, catalogue, ids, moments beside it
   events        identity events in their three spellings; deadletters: what cannot be read
-  hooks         hook records and the index by tenant and event; headers, egress, address_table, filters: their rules
+  hooks         hook records and the index by tenant and event; headers, egress, address_table, filters: their rules;
+                hook_edits: changes that commands make to them
   joining       event + hooks --> jobs; bodies and jobs: what a job is made of
   attempts      what an answer means; retry: when to try again; signing: what a request is signed with
   dispatch      which job goes next: lane, one hook's jobs, with its breaker, rates and lines (order); pending: waits

@@ -1,4 +1,4 @@
-"""`hookline hook list|get`, and the group that the writing commands join: `create put enable disable delete`."""
+"""`hookline hook list|get`, and the group that the commands join which write."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from streams.cli import hook_shown
 from streams.cli.hook_changes import delete, disable, enable
 from streams.cli.hook_create import create
 from streams.cli.hook_put import put
+from streams.cli.hook_rotate import rotate_key
 from streams.cli.output import output_option, run, settings, show, tell
 from streams.core.catalogue import Catalogue
 from streams.core.errors import InvalidInput
@@ -24,7 +25,7 @@ COLUMNS = ("id", "name", "events", "host", "enabled", "success", "requests")
 
 @click.group()
 def command() -> None:
-    """List, read, write, enable, disable and delete hooks: who wants which events at which URL.
+    """List, read, write, enable, disable, re-key and delete hooks: who wants which events at which URL.
 
     A hook is a record on hooks.config; every role follows a change within a second. Signing keys and header values
     are shown only when asked for, and never taken from the command line.
@@ -35,7 +36,7 @@ def command() -> None:
     """
 
 
-for writing in (create, put, enable, disable, delete):
+for writing in (create, put, enable, disable, rotate_key, delete):
     command.add_command(writing)
 
 
@@ -71,7 +72,7 @@ def list_hooks(tenant: str | None, event: str | None, output: str) -> None:
 
 @command.command()
 @click.argument("hook_id", metavar="ID")
-@click.option("--reveal", is_flag=True, help="Print the signing key and header values too.")
+@click.option("--reveal", is_flag=True, help="Print the signing keys and header values too.")
 @output_option
 def get(hook_id: str, reveal: bool, output: str) -> None:
     """Print the record of one hook.
@@ -89,9 +90,7 @@ def get(hook_id: str, reveal: bool, output: str) -> None:
     ours = settings()
     found = run(answered(ours, hook_records.read(ours)))
     hook_shown.require(found, [hook_id])
-    if hook_id not in found.in_force:
-        raise InvalidInput(f"hook {hook_id} was never valid: {found.refused[hook_id]}")
-    value = found.in_force[hook_id].value
+    value = hook_shown.in_force(found, hook_id).value
     hook_shown.show_record(value if reveal else hook_shown.masked(value, "signingKey", "headers"), output)
 
 
@@ -113,6 +112,8 @@ def _row(hook: "Hook", report: "Report | None") -> dict[str, Any]:
         "events": hook.wants,
         "host": hook_shown.host(hook),
         "enabled": hook.enabled,
+        "keepPending": hook.keep_pending,
+        "retiredKeysUntil": [retired.until for retired in hook.retired_keys],
         "status": report and report.status,
         "requestCount": report and report.request_count,
         "successCount": report and report.success_count,

@@ -10,9 +10,9 @@ import click
 import orjson
 
 from streams.cli import hook_shown
+from streams.cli.delivery_options import delivery_options, policy
 from streams.cli.output import output_option, run, settings, tell
 from streams.core.errors import InvalidInput
-from streams.core.retry import PROFILES
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -40,8 +40,7 @@ header_file_option = click.option(
 @events_option
 @click.option("--name", default="", help="What people call it.")
 @header_file_option
-@click.option("--retry", type=click.Choice(list(PROFILES)), help="Retry profile.  [else HOOKLINE_RETRY_PROFILE]")
-@click.option("--signature", type=click.Choice(["logto", "standard", "both"]), help="Which signatures to send.")
+@delivery_options
 @click.option("--tenant", default="default", show_default=True, metavar="ID", help="Whose events it wants.")
 @click.option("--dry-run", is_flag=True, help="Check and show it, write nothing.")
 @output_option
@@ -50,11 +49,10 @@ def create(
     events: tuple[str, ...],
     name: str,
     header_file: BinaryIO | None,
-    retry: str | None,
-    signature: str | None,
     tenant: str,
     dry_run: bool,
     output: str,
+    **delivery: Any,
 ) -> None:
     """Make a hook and print its record.
 
@@ -67,17 +65,16 @@ def create(
         hookline hook create --url https://crm.example.com/hooks --events 'Role.*' --header-file -
     """
     ours = settings()
-    delivery = {"retry": retry, "signature": signature}
     record = {
-        "id": _drawn(*ID),
+        "id": drawn(*ID),
         "tenantId": tenant,
         "name": name,
         "events": _events(events),
         "config": {"url": url, "headers": _headers(header_file)},
-        "signingKey": _drawn(*KEY),
+        "signingKey": drawn(*KEY),
         "enabled": True,
         "createdAt": time.time_ns() // 1_000_000,
-        "delivery": {member: word for member, word in delivery.items() if word},
+        "delivery": policy(delivery),
     }
     _create(ours, record, dry_run=dry_run, output=output)
 
@@ -100,7 +97,8 @@ def _create(ours: "Settings", record: dict[str, Any], *, dry_run: bool, output: 
         tell(words)
 
 
-def _drawn(alphabet: str, length: int) -> str:
+def drawn(alphabet: str, length: int) -> str:
+    """So many characters of the alphabet, by the system's dice."""
     return "".join(secrets.choice(alphabet) for _ in range(length))
 
 

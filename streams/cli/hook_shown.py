@@ -11,7 +11,7 @@ from streams.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from streams.core.records import Hook
-    from streams.kafka.hook_records import Hooks
+    from streams.kafka.hook_records import Hooks, Stored
 
 SET = msgspec.Raw(b'"set"')
 
@@ -23,11 +23,24 @@ def require(found: "Hooks", hook_ids: Iterable[str]) -> None:
         raise InvalidInput(f"there is no hook {', '.join(unknown)}: `hookline hook list` has them all")
 
 
+def in_force(found: "Hooks", hook_id: str) -> "Stored":
+    """The version of a hook that the roles go by. Raises InvalidInput when there never was one."""
+    if hook_id not in found.in_force:
+        raise InvalidInput(f"hook {hook_id} was never valid: {found.refused[hook_id]}")
+    return found.in_force[hook_id]
+
+
 def masked(value: bytes, *secrets: str) -> bytes:
-    """The record with `set` in place of its signing key ("signingKey") or its header values ("headers")."""
+    """The record with `set` in place of its signing key ("signingKey") or its header values ("headers").
+
+    Keys that were rotated out are never shown: nobody needs one but a receiver, which has it.
+    """
     record = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
     if "signingKey" in secrets:
         record["signingKey"] = SET
+    if "retiredKeys" in record:
+        retired = msgspec.json.decode(record["retiredKeys"], type=list[dict[str, msgspec.Raw]])
+        record["retiredKeys"] = msgspec.Raw(msgspec.json.encode([old | {"signingKey": SET} for old in retired]))
     config = msgspec.json.decode(record["config"], type=dict[str, msgspec.Raw])
     if "headers" in secrets and "headers" in config:
         names = msgspec.json.decode(config["headers"], type=dict[str, msgspec.Raw])

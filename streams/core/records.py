@@ -16,6 +16,9 @@ BODY_BYTES_MAX = 1024 * 1024
 ATTEMPTS_MAX = 21
 """A schedule has at most 20 steps, so a job has at most 21 attempts (CONTRACT 4, 6)."""
 
+RETIRED_KEYS_MAX = 3
+"""Each adds a signature of 48 bytes to every request; whoever rotates more often has no overlap left to wait for."""
+
 Reason = Literal[
     "not-json",
     "not-an-object",
@@ -192,7 +195,8 @@ class Hook(Wire, frozen=True, kw_only=True):
         bool, Meta(description="While the hook is disabled its deliveries wait, instead of ending as cancelled.")
     ] = False
     retired_keys: Annotated[
-        list[RetiredKey], Meta(max_length=3, description="Keys that still sign beside the current one.")
+        list[RetiredKey],
+        Meta(max_length=RETIRED_KEYS_MAX, description="Keys that still sign beside the current one, newest first."),
     ] = field(default_factory=list)
     created_at: Ms = 0
     delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)

@@ -63,6 +63,44 @@ def test_create_writes_a_hook_that_the_roles_take_and_prints_it_once_with_its_ke
     assert hook_records.refusal(hook_records.rules(applied), shown["id"], orjson.dumps(written)) is None
 
 
+def test_create_takes_the_order_the_rate_and_the_requests_at_once(applied: Settings) -> None:
+    policy = ("--ordering", "key", "--rate-limit", "100/1s", "--max-in-flight", "4")
+    (shown,) = rows(hookline(applied, "hook", "create", "--url", URL, "--events", "*", *policy))
+    rate = {"limit": 100, "periodMs": 1000}
+    assert shown["delivery"] == {"ordering": "key", "rateLimit": rate, "maxInFlight": 4}
+    assert latest(applied, shown["id"])["delivery"] == shown["delivery"]
+
+
+@pytest.mark.parametrize(
+    ("given", "period_ms"), [("7/10ms", 10), ("7/2m", 120_000), ("7/1h", 3_600_000), ("0/1s", None), ("7/2h", None)]
+)
+def test_a_rate_is_requests_in_a_time_within_the_limits_of_the_record(
+    applied: Settings, given: str, period_ms: int | None
+) -> None:
+    ran = hookline(applied, "hook", "create", "--dry-run", "--url", URL, "--events", "*", "--rate-limit", given)
+    if period_ms is None:
+        assert ran.returncode == 4
+        assert "$.delivery.rateLimit" in ran.stderr
+    else:
+        assert rows(ran)[0]["delivery"] == {"rateLimit": {"limit": 7, "periodMs": period_ms}}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--rate-limit", "100"),
+        ("--rate-limit", "100/s"),
+        ("--rate-limit", "1.5/1s"),
+        ("--rate-limit", "100/1d"),
+        ("--ordering", "strictly"),
+        ("--max-in-flight", "65"),
+    ],
+)
+def test_a_policy_that_is_none_is_exit_code_2(applied: Settings, words: tuple[str, ...]) -> None:
+    ran = hookline(applied, "hook", "create", "--url", URL, "--events", "*", *words)
+    assert (ran.returncode, ran.stdout) == (2, "")
+
+
 def test_create_refuses_what_the_roles_would_with_every_reason_and_exit_code_4(applied: Settings) -> None:
     before = len(records(applied))
     ran = hookline(
@@ -101,19 +139,23 @@ def test_a_header_value_cannot_be_given_on_the_command_line(applied: Settings) -
 
 
 def test_get_shows_secrets_only_as_set(applied: Settings) -> None:
-    put(applied, hook(1, URL, config={"headers": {"authorization": TOKEN}}, team={"size": 3}))
+    retired = [{"signingKey": KEY[::-1], "until": 1_790_000_000_000}]
+    put(applied, hook(1, URL, config={"headers": {"authorization": TOKEN}}, team={"size": 3}, retiredKeys=retired))
     for output in ("json", "table"):
         ran = hookline(applied, "hook", "get", hook_id(1), "-o", output)
         assert ran.returncode == 0
         assert "s3cret" not in ran.stdout + ran.stderr
         assert KEY not in ran.stdout + ran.stderr
+        assert KEY[::-1] not in ran.stdout + ran.stderr
+        assert "1790000000000" in ran.stdout
         assert hook_id(1) in ran.stdout
     assert re.search(r"config.headers.authorization +set", ran.stdout)
     assert re.search(r"team.size +3", ran.stdout)
 
 
 def test_what_get_reveals_can_be_put_back_unchanged(applied: Settings) -> None:
-    given = hook(2, URL, config={"headers": {"authorization": TOKEN}}, ours={"big": 2**70, "list": [1, {}]})
+    more: dict[str, Any] = {"retiredKeys": [{"signingKey": KEY[::-1], "until": 1}], "keepPending": True}
+    given = hook(2, URL, config={"headers": {"authorization": TOKEN}}, ours={"big": 2**70, "list": [1, {}]}, **more)
     text = orjson.dumps(given | {"ours": None}).replace(b"null", b'{"big":1180591620717411303424,"one":1.0}')
     publish(applied, Outgoing(topic=topics.CONFIG, key=given["id"].encode(), value=text))
     shown = hookline(applied, "hook", "get", hook_id(2), "--reveal", "-o", "json")
@@ -123,7 +165,7 @@ def test_what_get_reveals_can_be_put_back_unchanged(applied: Settings) -> None:
     assert re.sub(rb"\s", b"", values[-1] or b"") == re.sub(rb"\s", b"", text)
 
 
-@pytest.mark.parametrize("words", [("get", UNKNOWN), ("delete", "--yes", UNKNOWN)])
+@pytest.mark.parametrize("words", [("get", UNKNOWN), ("delete", "--yes", UNKNOWN), ("rotate-key", UNKNOWN)])
 def test_an_unknown_hook_is_exit_code_4_and_one_sentence(applied: Settings, words: tuple[str, ...]) -> None:
     ran = hookline(applied, "hook", *words)
     assert (ran.returncode, ran.stdout) == (4, "")
@@ -150,6 +192,14 @@ def test_put_writes_none_when_one_is_refused_and_tells_all_reasons(applied: Sett
     assert len(records(applied)) == before
 
 
+def test_put_refuses_a_retired_key_that_is_none_and_does_not_repeat_it(applied: Settings) -> None:
+    given = hook(16, URL, retiredKeys=[{"signingKey": "s3cret", "until": 1}])
+    ran = hookline(applied, "hook", "put", given=orjson.dumps(given).decode())
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert "$.retiredKeys[0].signingKey" in ran.stderr
+    assert "s3cret" not in ran.stderr
+
+
 @pytest.mark.parametrize("given", ["", "[]"])
 def test_put_of_what_is_no_hook_is_exit_code_4(applied: Settings, given: str) -> None:
     ran = hookline(applied, "hook", "put", given=given)
@@ -172,6 +222,34 @@ def test_disable_changes_enabled_and_keeps_every_other_byte_of_the_record(applie
     assert values[-1] == text.replace(b'"enabled":true', b'"enabled":false')
     again = hookline(applied, "hook", "disable", hook_id(20))
     assert rows(again) == [{"id": hook_id(20), "action": "unchanged"}]
+
+
+def test_disable_says_that_deliveries_that_wait_are_cancelled_or_kept_and_the_record_says_so_too(
+    applied: Settings,
+) -> None:
+    put(applied, hook(27, URL))
+    said = {}
+    for words in (("disable", "--keep-pending"), ("disable",), ("disable", "--keep-pending"), ("enable",)):
+        ran = hookline(applied, "hook", words[0], hook_id(27), *words[1:])
+        assert [row["action"] for row in rows(ran)] == [words[0] + "d"]
+        said[words] = (latest(applied, hook_id(27)), ran.stderr)
+    kept, cancelled, enabled = said["disable", "--keep-pending"], said[("disable",)], said[("enable",)]
+    assert kept[0] == hook(27, URL, enabled=False, keepPending=True)
+    assert "deliveries that wait: kept until the hook is enabled again" in kept[1]
+    assert cancelled[0] == hook(27, URL, enabled=False)
+    assert "deliveries that wait: ended as cancelled" in cancelled[1]
+    assert enabled[0] == hook(27, URL)
+    assert "deliveries that were kept: sent" in enabled[1]
+
+
+def test_to_disable_twice_alike_changes_nothing_and_get_shows_that_deliveries_are_kept(applied: Settings) -> None:
+    put(applied, hook(28, URL))
+    for action in ("disabled", "unchanged"):
+        ran = hookline(applied, "hook", "disable", "--keep-pending", hook_id(28))
+        assert [row["action"] for row in rows(ran)] == [action]
+    assert "deliveries" not in ran.stderr
+    assert rows(hookline(applied, "hook", "get", hook_id(28)))[0]["keepPending"] is True
+    assert re.search(r"keepPending +yes", hookline(applied, "hook", "get", hook_id(28), "-o", "table").stdout)
 
 
 def test_enable_builds_on_the_latest_version_that_is_valid(applied: Settings) -> None:
@@ -202,6 +280,7 @@ def test_delete_and_disable_ask_on_a_terminal_and_a_no_changes_nothing(applied: 
     ran = hookline(applied, "hook", verb, hook_id(24), typed="n\n")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert f"{hook_id(24)}  hook 24  127.0.0.1" in ran.stderr
+    assert "deliveries that wait: ended as cancelled" in ran.stderr
     assert f"{verb.capitalize()} them? [y/N]" in ran.stderr
     assert latest(applied, hook_id(24)) == hook(24, URL)
 
@@ -233,6 +312,8 @@ def test_list_has_the_newest_first_with_the_figures_of_the_latest_report(setting
         "events": ["*"],
         "host": "127.0.0.1",
         "enabled": True,
+        "keepPending": False,
+        "retiredKeysUntil": [],
         "status": "idle",
         "requestCount": 0,
         "successCount": 0,
