@@ -20,10 +20,11 @@ from typing import Any
 import orjson
 import pytest
 import pytest_asyncio
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from streams.kafka import topics
 from streams.web.receiver import Received, Receiver, Reply
+from tests.cli.commands import hookline, rows
 from tests.line import KEY, Line, apart, hook, hook_id, line, logs_of_a_failure
 
 HOST = "127.0.0.2"
@@ -77,12 +78,15 @@ HEADS: dict[str, dict[str, Any]] = {
     "logto": {"delivery": {"signature": "logto"}},
     "standard": {"delivery": {"signature": "standard"}},
     "traceparent": {"delivery": {"traceparent": True}},
+    "ordered": {"delivery": {"ordering": "key"}},
+    "rotated": {"retiredKeys": [{"signingKey": NEW_KEY, "until": 4_000_000_000_000}]},
 }
 VARIABLE = {
     rf"(?m)^Host: {re.escape(HOST)}:\d+$": f"Host: {HOST}:<port>",
     rf"Hookline/{re.escape(version('hookline'))}\b": "Hookline/<version>",
     r"(?m)^webhook-timestamp: \d{10}$": "webhook-timestamp: <unix seconds>",
-    r"(?m)^webhook-signature: v1,[A-Za-z0-9+/]{43}=$": "webhook-signature: v1,<base64>",
+    r"(?m)(?<= )v1,[A-Za-z0-9+/]{43}=(?=$| v1,)": "v1,<base64>",
+    r"(?m)^webhook-sequence: \d+$": "webhook-sequence: <offset>",
 }
 
 
@@ -129,6 +133,51 @@ async def test_both_signatures_are_genuine_to_those_who_know_nothing_of_us(the: 
         (request,) = await receiver.arrived(1)
     assert request.header("logto-signature-sha-256") == logto_signature(KEY, request.body)
     verify_standard(KEY, request)
+
+
+@one_loop
+async def test_a_rotated_hook_is_signed_with_both_keys_until_the_overlap_is_over(the: Line) -> None:
+    async with Receiver(host=HOST) as receiver:
+        ways: dict[str, Any] = {"tenantId": "rotating"}
+        await put(the, hook(21, receiver.url, **ways))
+        rotated = await asyncio.to_thread(hookline, the.settings, "hook", "rotate-key", hook_id(21), "--yes")
+        (shown,) = rows(rotated)
+        key = shown["signingKey"]
+        await the.took([record.at for record in await the.read(topics.CONFIG) if record.key == hook_id(21).encode()])
+        await the.publish("identity.user", EVENT, tenant_id="rotating")
+        (during,) = await receiver.arrived(1)
+        await put(the, hook(21, receiver.url, signingKey=key, retiredKeys=[{"signingKey": KEY, "until": 1}], **ways))
+        await the.publish("identity.user", EVENT, tenant_id="rotating")
+        _, afterwards = await receiver.arrived(2)
+        outcomes = await the.ended(hook_id(21), 2)
+    for good in (KEY, key):
+        verify_standard(good, during)
+    verify_standard(key, afterwards)
+    with pytest.raises(WebhookVerificationError):
+        verify_standard(KEY, afterwards)
+    for request in (during, afterwards):
+        assert request.header("logto-signature-sha-256") == logto_signature(key, request.body)
+    ids = [hashlib.sha256(text.encode()).hexdigest()[:8] for text in (key, KEY)]
+    assert [outcome.key_ids for outcome in outcomes] == [ids, ids[:1]]
+
+
+@one_loop
+async def test_a_hook_that_asks_for_an_order_is_told_the_place_and_the_key_of_each_event(the: Line) -> None:
+    async with Receiver(host=HOST) as receiver:
+        await put(the, hook(22, receiver.url, tenantId="ordered-too", delivery={"ordering": "strict"}))
+        for key in (b"u1", b"u 2", "jörg".encode(), None):
+            await the.publish("identity.user", EVENT, EVENT, key=key, tenant_id="ordered-too")
+        requests = await receiver.arrived(8)
+        outcomes = await the.ended(hook_id(22), 8)
+    sequences: dict[str | None, list[int]] = {}
+    for request in requests:
+        sequences.setdefault(request.header("webhook-key"), []).append(int(request.header("webhook-sequence") or -1))
+    digest = hashlib.sha256("jörg".encode()).hexdigest()
+    assert {key: len(set(found)) for key, found in sequences.items()} == dict.fromkeys(
+        ("u1", "u 2", f"sha256:{digest}", None), 2
+    )
+    places = {request.header("webhook-id"): int(request.header("webhook-sequence") or -1) for request in requests}
+    assert places == {outcome.id: outcome.job.offset for outcome in outcomes}
 
 
 # Attempts
