@@ -25,7 +25,7 @@ core/       the rules; nothing there waits, tells the time, rolls dice or talks 
   dispatch      which job goes next: lane, one hook's jobs, with its breaker, rates and lines (order); pending: waits
   offsets       what may be committed; recent: ids seen lately; health: 24 hours of outcomes
   samples       realistic payloads for commands and the demo; stories, payloads, entities, picks
-kafka/      the edge to Kafka: topics (the one table), admin and differences; clients, reader, publisher, committed
+kafka/      the edge to Kafka: topics (the one table), admin, differences, growth; clients, reader, publisher, committed
   view          `hooks.config` in every role
   router        Faust, by the safe subset in agents, guarded by continuity; health likewise
   sender        aiokafka: flights (jobs under way), delivering (one go at one), partition, ended; retries and clock

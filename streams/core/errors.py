@@ -23,7 +23,7 @@ class InvalidInput(HooklineError):
 
 
 class TopicsUnfit(HooklineError):
-    """The operator acts: topics are missing, not compacted, or of unequal partition counts. Exit code 1."""
+    """The operator acts: topics are missing, not compacted, of unequal partition counts, or have grown. Exit code 1."""
 
 
 class LocalBrokerFailed(HooklineError):

@@ -25,7 +25,7 @@ from aiokafka.errors import (
 from streams.core.errors import BrokerUnreachable, TopicsUnfit
 from streams.kafka import clients
 from streams.kafka.differences import Difference, Seen, differences
-from streams.kafka.topics import TOPICS, configuration
+from streams.kafka.topics import DELIVERIES, TOPICS, configuration
 from streams.settings import Settings
 
 VISIBLE_S = 30
@@ -65,17 +65,25 @@ async def apply(settings: Settings) -> list[Difference]:
 
 
 async def check(settings: Settings) -> None:
-    """Raise TopicsUnfit with all that would lose records or break order, and the command that mends it."""
-    fatal = [difference for difference in await plan(settings) if difference.fatal]
-    if not fatal:
-        return
+    """Raise TopicsUnfit with all that would lose records or break order, and what may be done about it."""
+    from streams.kafka import growth  # here, because it imports Faust, which takes a second
+
+    async with _connected(settings) as client:
+        seen = await _read(client, settings)
+        fatal = [difference for difference in differences(seen, settings) if difference.fatal]
+        if fatal:
+            raise TopicsUnfit(_refusal(fatal))
+        await growth.check(settings, seen[settings.topic_prefix + DELIVERIES].partitions)
+
+
+def _refusal(fatal: list[Difference]) -> str:
     missing = [difference.topic for difference in fatal if difference.kind == "missing"]
     problems = [difference.sentence for difference in fatal if difference.kind != "missing"]
     if missing:
         problems.insert(0, f"these topics do not exist: {', '.join(missing)}")
     if any(difference.remedy == "apply" for difference in fatal):
         problems.append("mend this with `hookline topic apply`")
-    raise TopicsUnfit("the topics do not fit:\n  " + "\n  ".join(problems))
+    return "the topics do not fit:\n  " + "\n  ".join(problems)
 
 
 async def cluster_id(settings: Settings) -> str:
