@@ -121,7 +121,6 @@ def pending() -> Pending:
         event_at=job.event_at,
         due_at=NOW_MS + 5_041,
         wait_ms=5_000,
-        since=NOW_MS + 41,
         attempts=[Attempt(at=NOW_MS, ms=41, status=503)],
         source=job.source,
         job=job.at,

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from streams.core.recent import RecentIds
 from streams.core.records import Coordinates
-from streams.kafka import committed, reader, topics
+from streams.kafka import committed, growth, reader, topics
 from streams.kafka.clients import TopicPartition
 from streams.settings import Settings
 
@@ -51,7 +51,7 @@ async def read(settings: Settings, group: str, numbers: Iterable[int]) -> dict[i
     starts: dict[TopicPartition, int] = {}
     for number in numbers:
         at = known.get(TopicPartition(prefix + topics.DELIVERIES, number))
-        floor = _floor(at.metadata if at else "")
+        floor = growth.parse(at.metadata)[0] if at else 0
         histories[number] = History(RecentIds(settings.recent_ids_max), at.offset if at else 0, log_end=floor)
         starts[TopicPartition(prefix + topics.LOG, number)] = max(floor - REREAD, 0)
     async for record in reader.to_end(settings, starts):
@@ -67,8 +67,3 @@ async def read(settings: Settings, group: str, numbers: Iterable[int]) -> dict[i
         if ended.job.offset >= history.committed:
             history.by_job_offset[ended.job.offset] = record.at.offset
     return histories
-
-
-def _floor(metadata: str) -> int:
-    """The log offset that a commit carried; the beginning when an operator's tool has committed without one."""
-    return int(metadata) if metadata.isascii() and metadata.isdigit() else 0

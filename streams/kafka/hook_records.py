@@ -6,7 +6,6 @@ The roles tail the topic for ever (`view`); a command reads it once to the end, 
 import asyncio
 from collections.abc import Iterable
 
-import msgspec
 from msgspec import Struct, field
 
 from streams.core import egress
@@ -37,11 +36,6 @@ class Stored(Struct, frozen=True):
     value: bytes
     version: tuple[int, int]
     event_id: bytes | None = None
-
-    def switched(self, on: bool) -> bytes:
-        """The record with `enabled` changed, and every other member as its writer left it."""
-        record = msgspec.json.decode(self.value, type=dict[str, msgspec.Raw])
-        return msgspec.json.encode(record | {"enabled": msgspec.Raw(b"true" if on else b"false")})
 
 
 class Hooks(Struct):

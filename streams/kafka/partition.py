@@ -5,6 +5,7 @@ from collections import deque
 from streams.core.offsets import Offsets
 from streams.core.pending import Item
 from streams.core.records import Job
+from streams.kafka import growth
 from streams.kafka.ended import History
 from streams.kafka.retries import Waiting
 
@@ -12,14 +13,16 @@ from streams.kafka.retries import Waiting
 class Partition:
     """The owner's bookkeeping; it starts from what `hooks.log` and `hooks.retries` tell.
 
-    `items` has every unfinished job by delivery id. `reread` are ordered jobs that wait on `hooks.retries` although
-    their offset is not committed: they stand in line when their offset is read again, behind those before it.
+    `count` is how many partitions the topic has. `items` has every unfinished job by delivery id. `reread` are ordered
+    jobs that wait on `hooks.retries` although their offset is not committed: they stand in line when their offset is
+    read again, behind those before it.
 
     For every job under way it remembers where the log ended when it began: its outcome will lie there or beyond.
     """
 
-    def __init__(self, number: int, history: History, waiting: Waiting) -> None:
+    def __init__(self, number: int, count: int, history: History, waiting: Waiting) -> None:
         self.number = number
+        self.count = count
         self.offsets = Offsets()
         self.items: dict[str, Item] = dict(waiting.items)
         self.reread: deque[Item] = deque()
@@ -82,10 +85,11 @@ class Partition:
         self._floors.pop(item.id, None)
 
     def commit(self) -> tuple[int, str] | None:
-        """The offset to commit and its metadata (see `ended`); None when nothing moved since the last call."""
+        """The offset to commit and its metadata (see `growth`); None when nothing moved since the last call."""
         safe = self.offsets.safe
         if safe is None or safe == self.committed:
             return None
         self.committed = safe
         self._ended = {job: log for job, log in self._ended.items() if job >= safe}
-        return safe, str(min([self._log_end, *self._floors.values(), *self._ended.values()]))
+        floor = min([self._log_end, *self._floors.values(), *self._ended.values()])
+        return safe, growth.metadata(floor, self.count)

@@ -139,8 +139,9 @@ class Sender:
         if epoch != self._epoch:
             return False
         self._bodies.own(numbers | self._partitions.keys())
+        count = len(self._consumer.partitions_for_topic(self._topic))
         for number, waiting in found.items():
-            partition = self._partitions[number] = Partition(number, histories[number], waiting)
+            partition = self._partitions[number] = Partition(number, count, histories[number], waiting)
             self._tasks.create_task(self._tidy(partition, waiting))
             self._dispatch.restore(self._not_under_way(partition, partition.restored()), waiting.holds)
         log(

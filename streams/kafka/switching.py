@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from streams.core import hook_edits
 from streams.core.operations import Happening
 from streams.core.records import Outgoing
 from streams.kafka import hook_records, topics
@@ -64,5 +65,8 @@ async def switch_off(settings: Settings, publisher: Publisher, due: Mapping[str,
 def _record(stored: Stored, happening: Happening) -> Outgoing:
     headers = ((EVENT_ID, happening.id.encode()),)
     return Outgoing(
-        topic=topics.CONFIG, key=happening.hook_id.encode(), value=stored.switched(on=False), headers=headers
+        topic=topics.CONFIG,
+        key=happening.hook_id.encode(),
+        value=hook_edits.changed(stored.value, {"enabled": False}),
+        headers=headers,
     )

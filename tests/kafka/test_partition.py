@@ -16,7 +16,7 @@ def test_a_job_whose_outcome_is_on_the_log_is_not_begun_again() -> None:
     assert not partition.begin(6, 10)
     assert partition.commit() is None
     end(partition, begun, log_offset=41)
-    assert partition.commit() == (7, "42")
+    assert partition.commit() == (7, "42/3")
 
 
 def test_a_commit_carries_a_log_offset_with_all_outcomes_of_uncommitted_jobs_behind_it() -> None:
@@ -26,9 +26,9 @@ def test_a_commit_carries_a_log_offset_with_all_outcomes_of_uncommitted_jobs_beh
     end(partition, items[0], log_offset=10)
     end(partition, items[3], log_offset=11)
     end(partition, items[2], log_offset=12)
-    assert partition.commit() == (1, "10")
+    assert partition.commit() == (1, "10/3")
     end(partition, items[1], log_offset=13)
-    assert partition.commit() == (4, "14")
+    assert partition.commit() == (4, "14/3")
 
 
 def test_a_job_that_waits_lets_its_offset_be_committed_and_while_under_way_keeps_the_log_from_there_on() -> None:
@@ -37,15 +37,15 @@ def test_a_job_that_waits_lets_its_offset_be_committed_and_while_under_way_keeps
     waits, next_ = begin(partition, 0), begin(partition, 1)
     partition.finish(0, 1)
     partition.settled(waits)
-    assert partition.commit() == (1, "10")
+    assert partition.commit() == (1, "10/3")
     partition.keep(waits)
     end(partition, next_, log_offset=15)
     partition.wrote(16)
-    assert partition.commit() == (2, "10")
+    assert partition.commit() == (2, "10/3")
     partition.settled(waits)
     begun = begin(partition, 2)
     end(partition, begun, log_offset=17)
-    assert partition.commit() == (3, "18")
+    assert partition.commit() == (3, "18/3")
 
 
 def test_nothing_is_committed_twice_nor_past_an_unfinished_job() -> None:
@@ -54,7 +54,7 @@ def test_nothing_is_committed_twice_nor_past_an_unfinished_job() -> None:
     end(partition, second, log_offset=0)
     assert partition.commit() is None
     end(partition, first, log_offset=1)
-    assert partition.commit() == (2, "2")
+    assert partition.commit() == (2, "2/3")
     assert partition.commit() is None
 
 
@@ -99,7 +99,7 @@ def test_ordered_jobs_that_wait_but_are_not_committed_stand_in_line_when_their_o
 
 def owned(items: dict[str, Item] | None = None, **fields: Any) -> Partition:
     """A partition whose log told `fields` and whose retries are `items`."""
-    return Partition(0, History(RecentIds(100), **fields), Waiting(items=items or {}))
+    return Partition(0, 3, History(RecentIds(100), **fields), Waiting(items=items or {}))
 
 
 def item(delivery_id: str, offset: int, line: bytes | None = None) -> Item:
