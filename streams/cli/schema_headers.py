@@ -71,6 +71,17 @@ class JobHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):
     ]
     event_key: Annotated[str, Meta(description="Key of the event's record, where it had one.")] | UnsetType = UNSET
     traceparent: TraceParent | UnsetType = UNSET
+    replay: (
+        Annotated[str, Meta(pattern=r"^[!-~]{1,64}\Z", description="The replay run that asked for it again.")]
+        | UnsetType
+    ) = UNSET
+    sequence: (
+        Annotated[
+            str,
+            Meta(pattern=r"^[0-9]{1,19}\Z", description="Offset of the first job, which a replay keeps; its order."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class DeadLetterHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):

@@ -2,6 +2,9 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
+
+from msgspec import structs
 
 from streams.core import ids
 from streams.core.bodies import splice
@@ -13,7 +16,7 @@ TOPIC = "hooks.deliveries"
 KEY_BYTES_MAX = 256
 
 REQUIRED = ("delivery-id", "tenant-id", "event", "event-id", "event-at", "source", "hook-version")
-"""Headers every job has; `event-key` and `traceparent` only where the event had them."""
+"""Headers every job has; `event-key` and `traceparent` only where the event had them, `MARKS` only on a replay."""
 
 FORMS = {
     "key": "[!-~]{1,64}",
@@ -26,6 +29,9 @@ FORMS = {
     "hook-version": "[0-9]{1,10}/[0-9]{1,19}",
 }
 """How the record's key (a hook's id) and the headers are written; bounded, for all of it goes on into the outcome."""
+
+MARKS = {"replay": "[!-~]{1,64}", "sequence": "[0-9]{1,19}"}
+"""Headers of a job that is sent again, and how they are written: the run's id, and the offset of the first job."""
 
 
 def make(event: Event, known: Known) -> Outgoing:
@@ -48,6 +54,22 @@ def make(event: Event, known: Known) -> Outgoing:
     return Outgoing(topic=TOPIC, key=hook_id.encode(), value=body, headers=tuple(headers))
 
 
+def again(record: Incoming, run: str) -> Outgoing:
+    """The job in an original record once more: same key, bytes, delivery id and partition, so its lane is the same."""
+    first = record.header("sequence") or str(record.at.offset).encode()
+    job = Outgoing(
+        topic=TOPIC, key=record.key, value=record.value, headers=record.headers, partition=record.at.partition
+    )
+    return marked(job, run, first)
+
+
+def marked(job: Outgoing, run: str, sequence: bytes | None) -> Outgoing:
+    """A job as one of a replay run; without a sequence where nobody knows the place of the first job."""
+    kept = tuple((name, value) for name, value in job.headers if name not in MARKS)
+    place = () if sequence is None else (("sequence", sequence),)
+    return structs.replace(job, headers=(*kept, ("replay", run.encode()), *place))
+
+
 def _short(key: bytes) -> bytes:
     """The event's key, or its digest when it is long: it is only ever compared, and a job must stay small."""
     return key if len(key) <= KEY_BYTES_MAX else hashlib.sha256(key).digest()
@@ -61,15 +83,16 @@ def read(record: Incoming) -> Job | DeadLetter:
     if record.key is None or record.value is None or missing:
         absent = missing[0] if missing else "key" if record.key is None else "value"
         return DeadLetter(reason="bad-job", detail=f"{absent} is missing", original=record)
-    hook_id = record.key.decode("ascii", "replace")
-    garbled = [name for name, form in FORMS.items() if not re.fullmatch(form, texts.get(name, hook_id))]
-    if garbled:
-        return DeadLetter(reason="bad-job", detail=f"{garbled[0]} does not look like one", original=record)
+    texts |= {"key": record.key.decode("ascii", "replace")}
+    texts |= {name: headers[name].decode("ascii", "replace") for name in MARKS if name in headers}
+    problem = _garbled(texts) or _not_text(record.value)
+    if problem:
+        return DeadLetter(reason="bad-job", detail=problem, original=record)
     topic, partition, offset = texts["source"].rsplit("/", 2)
     version = texts["hook-version"].split("/")
     return Job(
         delivery_id=texts["delivery-id"],
-        hook_id=hook_id,
+        hook_id=texts["key"],
         tenant=texts["tenant-id"],
         event=texts["event"],
         event_id=texts["event-id"],
@@ -80,4 +103,21 @@ def read(record: Incoming) -> Job | DeadLetter:
         at=record.at,
         event_key=headers.get("event-key"),
         traceparent=headers.get("traceparent", b"").decode("ascii", "replace") or None,
+        replay=texts.get("replay"),
+        sequence=int(texts["sequence"]) if "sequence" in texts else None,
     )
+
+
+def _garbled(texts: Mapping[str, str]) -> str | None:
+    """The first part that is not written as it must be; None when all are."""
+    forms = FORMS | {name: form for name, form in MARKS.items() if name in texts}
+    return next((f"{n} does not look like one" for n, form in forms.items() if not re.fullmatch(form, texts[n])), None)
+
+
+def _not_text(body: bytes) -> str | None:
+    """Every body that a join made is JSON; `hooks.retries` carries it as text."""
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"byte {error.start} of the value is not UTF-8"
+    return None

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from streams.core import ids, jobs
-from streams.core.jobs import FORMS, KEY_BYTES_MAX, REQUIRED
+from streams.core.jobs import FORMS, KEY_BYTES_MAX, MARKS, REQUIRED
 from streams.core.records import Coordinates, DeadLetter, Event, Incoming, Job, Outgoing
 from tests.core.building import HOOK_ID, NOW, accepted, incoming, known
 
@@ -107,6 +108,39 @@ def test_the_delivery_id_is_the_same_for_a_record_read_again_and_for_a_hook_chan
     assert first.value == second.value
 
 
+# Once more
+
+
+def test_a_job_sent_again_is_the_original_with_the_run_and_its_place() -> None:
+    original = landed(jobs.make(event(event_id=b"e1"), known()))
+    assert jobs.again(original, "run-1") == Outgoing(
+        topic="hooks.deliveries",
+        key=original.key,
+        value=original.value,
+        headers=(*original.headers, ("replay", b"run-1"), ("sequence", b"40")),
+        partition=2,
+    )
+
+
+@given(runs=st.lists(st.from_regex("[!-~]{1,64}", fullmatch=True), min_size=1, max_size=4))
+def test_however_often_it_is_sent_again_only_the_run_changes(runs: list[str]) -> None:
+    """A replay of a replay keeps the place of the first job, wherever it lies itself."""
+    original = jobs.read(landed(jobs.make(event(), known())))
+    record = landed(jobs.make(event(), known()))
+    for number, run in enumerate(runs):
+        again = jobs.again(record, run)
+        record = structs.replace(landed(again), at=Coordinates(AT.topic, AT.partition, 100 + number))
+    found = jobs.read(record)
+    assert isinstance(original, Job)
+    assert found == structs.replace(original, at=record.at, replay=runs[-1], sequence=AT.offset)
+
+
+def test_a_job_of_which_nobody_knows_the_place_has_a_run_and_no_sequence() -> None:
+    found = jobs.read(landed(jobs.marked(jobs.make(event(), known()), "r", None)))
+    assert isinstance(found, Job)
+    assert (found.replay, found.sequence) == ("r", None)
+
+
 # Refused
 
 
@@ -141,13 +175,35 @@ def test_a_header_that_does_not_look_like_one_is_refused_by_name(name: str, valu
     assert (found.reason, found.detail, found.original) == ("bad-job", f"{name} does not look like one", record)
 
 
+MARKED = {
+    "replay": [b"", b"two words", b"x" * 65, b"\xff", b"a\n"],
+    "sequence": [b"", b"-1", b"1.0", b"first", b"9" * 20, b"\xd9\xa1"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in MARKED for value in MARKED[name]])
+def test_a_mark_of_a_replay_that_does_not_look_like_one_is_refused_by_name(name: str, value: bytes) -> None:
+    good = changed()
+    found = jobs.read(structs.replace(good, headers=(*good.headers, (name, value))))
+    assert isinstance(found, DeadLetter)
+    assert (found.reason, found.detail) == ("bad-job", f"{name} does not look like one")
+
+
+def test_a_body_that_is_no_text_is_refused() -> None:
+    found = jobs.read(structs.replace(changed(), value=b'{"a":"\xe9"}'))
+    assert isinstance(found, DeadLetter)
+    assert (found.reason, found.detail) == ("bad-job", "byte 6 of the value is not UTF-8")
+
+
 def test_a_key_that_is_no_text_is_refused() -> None:
     found = jobs.read(Incoming(at=AT, key=b"\xff", value=b"{}", headers=changed().headers))
     assert isinstance(found, DeadLetter)
     assert found.detail == "key does not look like one"
 
 
-HEADERS = st.lists(st.tuples(st.sampled_from([*REQUIRED, "event-key", "traceparent"]), st.binary()), max_size=12)
+HEADERS = st.lists(
+    st.tuples(st.sampled_from([*REQUIRED, *MARKS, "event-key", "traceparent"]), st.binary()), max_size=12
+)
 NEARLY = st.fixed_dictionaries(
     {name: st.binary() | st.from_regex(FORMS.get(name, ".+")).map(str.encode) for name in REQUIRED}
 ).map(lambda found: list(found.items()))
