@@ -21,7 +21,7 @@ COMMANDS = {
     "topic": "plan, make or check the topics",
     "hook": "list, read, write, enable, disable and delete hooks",
     "event": "publish identity events, print samples, follow the topics",
-    "request": "outcomes of deliveries: the last ones, or live",
+    "request": "outcomes of deliveries: the last ones, live, or sent again",
     "health": "24-hour health of every hook",
     "listen": "a receiver that verifies signatures, and can fail or be slow on purpose",
     "signature": "sign a body, or verify what you received",

@@ -1,4 +1,4 @@
-"""`hookline request list|tail`: how deliveries ended, from the outcomes on `hooks.log`."""
+"""`hookline request list|tail`: how deliveries ended, from the outcomes on `hooks.log`; `replay` joins the group."""
 
 import time
 from collections.abc import Iterable
@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from streams.cli.output import output_option, run, settings, show, tell
+from streams.cli.request_replay import replay
 from streams.cli.request_rows import COLUMNS, Duration, Wanted, filter_options, for_people
 from streams.cli.streaming import follow, printer, stream_option
 from streams.core.records import Incoming, Outcome
@@ -21,12 +22,15 @@ LIMIT_MAX = 10_000
 
 @click.group()
 def command() -> None:
-    """Look at the outcomes of deliveries: the last ones, or live.
+    """Look at the outcomes of deliveries, the last ones or live; send some again.
 
     \b
     Example:
       hookline request list --status exhausted --since 1h
     """
+
+
+command.add_command(replay)
 
 
 @command.command("list")

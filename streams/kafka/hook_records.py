@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from streams.core import egress
 from streams.core.catalogue import Catalogue
-from streams.core.hooks import HookRules
+from streams.core.hooks import HookRules, Known
 from streams.core.records import Coordinates, DeadLetter, Hook, Incoming, Outgoing
 from streams.kafka import clients, reader, topics
 from streams.kafka.clients import TopicPartition
@@ -28,25 +28,36 @@ EVENT_ID = "event-id"
 class Stored(Struct, frozen=True):
     """A hook in force and the record that says so, byte for byte: the record may hold members we do not know.
 
-    `version` is where the record lies (partition, offset), `event_id` the id of the event that tells why it was
-    written, which only records of Hookline's own have.
+    `event_id` is the id of the event that tells why it was written, which only records of Hookline's own have.
     """
 
-    hook: Hook
+    known: Known
     value: bytes
-    version: tuple[int, int]
     event_id: bytes | None = None
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Where the record lies: partition and offset."""
+        return self.known.version
+
+    @property
+    def hook(self) -> Hook:
+        """The hook itself."""
+        return self.known.hook
 
 
 class Hooks(Struct):
-    """What `hooks.config` says: the hooks in force by id, and why the latest record of an id is refused, if it is."""
+    """What `hooks.config` says: the hooks in force by id, why the latest record of an id is refused, if it is, and
+    where that latest record lies, whatever became of it."""
 
     in_force: dict[str, Stored] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    latest: dict[str, Coordinates] = field(default_factory=dict)
 
     def take(self, record: Incoming, rules: HookRules) -> None:
         """Apply the next record. One that does not validate leaves the previous version in force (CONTRACT 4)."""
         hook_id = (record.key or b"").decode("utf-8", "replace")
+        self.latest[hook_id] = record.at
         known = rules.read(record)
         if isinstance(known, DeadLetter):
             self.refused[hook_id] = known.detail
@@ -55,7 +66,7 @@ class Hooks(Struct):
         if known is None or record.value is None:
             self.in_force.pop(hook_id, None)
         else:
-            self.in_force[hook_id] = Stored(known.hook, record.value, known.version, record.header(EVENT_ID))
+            self.in_force[hook_id] = Stored(known, record.value, record.header(EVENT_ID))
 
 
 def rules(settings: Settings) -> HookRules:

@@ -43,13 +43,13 @@ async def _backwards(
     stride = limit
     while stop > first and len(picked) < limit:
         start = max(first, stop - stride)
-        records = [pick(record) async for record in _between(consumer, partition, start, stop)]
+        records = [pick(record) async for record in between(consumer, partition, start, stop)]
         picked = [found for found in records if found is not None] + picked
         stop, stride = start, min(stride * 4, STRIDE_MAX)
     return picked[-limit:]
 
 
-async def _between(consumer: Any, partition: TopicPartition, start: int, stop: int) -> AsyncIterator[Incoming]:
+async def between(consumer: Any, partition: TopicPartition, start: int, stop: int) -> AsyncIterator[Incoming]:
     """The records with offsets from `start` to before `stop`."""
     consumer.seek(partition, start)
     while await consumer.position(partition) < stop:
