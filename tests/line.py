@@ -279,6 +279,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "HOOKLINE_TOPIC_PREFIX": settings.topic_prefix,
         "HOOKLINE_TOPIC_PARTITIONS": str(settings.topic_partitions),
         "HOOKLINE_ALLOW_NETWORKS": ",".join(settings.allow_networks),
+        "HOOKLINE_EXTRA_EVENTS": ",".join(f"{name}={topic}" for name, topic in settings.extra_events.items()),
         "HOOKLINE_DATA_DIR": settings.data_dir,
     }
 

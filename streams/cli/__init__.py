@@ -23,6 +23,7 @@ COMMANDS = {
     "event": "publish identity events, print samples, follow the topics",
     "request": "outcomes of deliveries: the last ones, live, or sent again",
     "health": "24-hour health of every hook",
+    "dlq": "dead letters: records nobody could read, and putting them back",
     "listen": "a receiver that verifies signatures, and can fail or be slow on purpose",
     "signature": "sign a body, or verify what you received",
     "schema": "the JSON Schemas and the AsyncAPI document",

@@ -10,6 +10,7 @@ import click
 import orjson
 
 from streams.cli import confirming, hook_shown
+from streams.cli.drawing import printable
 from streams.cli.output import output_option, run, settings, tell
 from streams.cli.progress import progress
 from streams.cli.times import Moment
@@ -155,7 +156,7 @@ def _tell_choice(plan: "Plan") -> None:
     tell(f"{len(plan.chosen)} deliveries {'are left to send' if plan.began else 'to send again'}")
     for name, counts in tally(plan.chosen).items():
         if counts:
-            tell(f"  by {name}: " + ", ".join(f"{word} {count}" for word, count in counts.items()))
+            tell(f"  by {name}: " + ", ".join(f"{printable(word)} {count}" for word, count in counts.items()))
     if plan.lost:
         tell(
             f"{plan.lost} that were chosen then can not be chosen any more: their records are gone, or the hook changed"
@@ -181,6 +182,6 @@ def _show(plan: "Plan", name: str | None, sent: "Sent | None", output: str) -> N
     if gone:
         tell(f"{len(gone)} were not sent, for neither their job nor their event can be read any more:")
         for delivery_id in gone[:NAMED_MAX]:
-            tell(f"  {delivery_id}")
+            tell(f"  {printable(delivery_id)}")
         if len(gone) > NAMED_MAX:
             tell(f"  and {len(gone) - NAMED_MAX} more, which -o json names")

@@ -1,6 +1,8 @@
-"""What a record nobody could read becomes: its original bytes, with the reason and the origin in headers."""
+"""What a record nobody could read becomes: its original bytes, with the reason and the origin in headers; and back."""
 
-from streams.core.records import DeadLetter, Incoming, Outgoing
+from msgspec import Struct
+
+from streams.core.records import Coordinates, DeadLetter, Incoming, Outgoing
 
 TOPIC = "hooks.dead-letters"
 
@@ -14,6 +16,20 @@ REST_BYTES_MAX = 256 * 1024
 """Original headers are left out when key and headers weigh more than this; the origin says where to read them."""
 
 DETAIL_CHARACTERS_MAX = 500
+
+OURS = ("reason", "detail", "source-topic", "source-partition", "source-offset", "failed-at")
+"""Headers that every dead letter ends with, in this order; one that was cut has `truncated-from` behind them."""
+
+
+class Buried(Struct, frozen=True, kw_only=True):
+    """A dead letter read back. `original` lay at its `at` and is whole, unless it was cut."""
+
+    reason: str
+    detail: str
+    failed_at: int
+    at: Coordinates
+    original: Incoming
+    truncated_from: int | None = None
 
 
 def bury(letter: DeadLetter, now_ms: int) -> Outgoing:
@@ -40,6 +56,31 @@ def bury(letter: DeadLetter, now_ms: int) -> Outgoing:
         value=original.value and value[:VALUE_BYTES_MAX],
         headers=tuple(headers),
     )
+
+
+def read(record: Incoming) -> Buried | None:
+    """The dead letter in a record; None when somebody else wrote it. Only our own headers count, which come last."""
+    cut = record.headers[-1:] and record.headers[-1][0] == "truncated-from"
+    ours = record.headers[-len(OURS) - 1 :] if cut else record.headers[-len(OURS) :]
+    texts = {name: value.decode("utf-8", "replace") for name, value in ours}
+    numbers = [texts.get(name, "") for name in (*OURS[3:], "truncated-from")[: None if cut else -1]]
+    if tuple(name for name, _ in ours)[: len(OURS)] != OURS or not all(map(_is_number, numbers)):
+        return None
+    partition, offset, failed_at, *size = map(int, numbers)
+    kept = record.headers[: len(record.headers) - len(ours)]
+    source = Coordinates(texts["source-topic"], partition, offset)
+    return Buried(
+        reason=texts["reason"],
+        detail=texts["detail"],
+        failed_at=failed_at,
+        at=record.at,
+        original=Incoming(at=source, key=record.key, value=record.value, headers=kept, timestamp=record.timestamp),
+        truncated_from=size[0] if size else None,
+    )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 19
 
 
 def _weight(record: Incoming) -> int:

@@ -1,14 +1,14 @@
 """What lies on `hooks.dead-letters`: the original bytes, with reason and origin in headers (CONTRACT 3)."""
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core import deadletters
-from streams.core.deadletters import KEY_BYTES_MAX, REST_BYTES_MAX, VALUE_BYTES_MAX, bury
-from streams.core.records import DeadLetter, Incoming, Outgoing, Reason
+from streams.core.deadletters import KEY_BYTES_MAX, OURS, REST_BYTES_MAX, VALUE_BYTES_MAX, bury, read
+from streams.core.records import Coordinates, DeadLetter, Incoming, Outgoing, Reason
 from tests.core.building import NOW, incoming
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -97,3 +97,42 @@ def test_any_record_and_any_detail_can_be_buried(
     out = buried(record, detail)
     assert (out.topic, out.key, out.value) == (deadletters.TOPIC, key, value)
     assert out.headers[: len(headers)] == tuple(headers)
+
+
+# And back
+
+
+def lying(out: Outgoing) -> Incoming:
+    """The dead letter as its reader gets it."""
+    at = Coordinates("hooks.dead-letters", 0, 12)
+    return Incoming(at=at, key=out.key, value=out.value, headers=out.headers, timestamp=NOW)
+
+
+HEADERS = st.lists(st.tuples(st.sampled_from(["x", "reason", "failed-at", "truncated-from"]), st.binary()))
+
+
+@given(st.none() | st.binary(), st.none() | st.binary(), HEADERS, st.text(max_size=500))
+def test_what_was_buried_is_read_back_as_it_was_whatever_headers_it_came_with(
+    key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]], detail: str
+) -> None:
+    record = Incoming(at=incoming(b"").at, key=key, value=value, headers=tuple(headers), timestamp=NOW)
+    found = read(lying(buried(record, detail)))
+    assert found is not None
+    assert found.original == record
+    assert (found.reason, found.failed_at, found.truncated_from) == ("not-json", NOW, None)
+    assert found.detail == detail.encode("utf-8", "replace").decode()
+    assert found.at == Coordinates("hooks.dead-letters", 0, 12)
+
+
+def test_one_that_was_cut_says_so_when_it_is_read_back() -> None:
+    found = read(lying(buried(incoming(b"x" * (VALUE_BYTES_MAX + 1), headers={"x": b"1"}, key=b"12"))))
+    assert found is not None
+    assert found.truncated_from == VALUE_BYTES_MAX + 1 + len("12x1")
+    assert found.original.headers == (("x", b"1"),)
+
+
+@given(st.lists(st.tuples(st.sampled_from([*OURS, "truncated-from", "x"]), st.binary() | st.just(b"7")), max_size=9))
+def test_a_record_of_somebody_else_is_no_dead_letter_and_does_not_make_reading_raise(headers: list[Any]) -> None:
+    found = read(Incoming(at=incoming(b"").at, key=None, value=None, headers=tuple(headers)))
+    names = [name for name, _ in headers]
+    assert found is None or [*OURS] in (names[-6:], names[-7:-1])

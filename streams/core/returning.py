@@ -1,0 +1,61 @@
+"""Putting a dead letter's original back on its topic: what may go back, and whether it would be refused again."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from streams.core import catalogue, events, jobs
+from streams.core.deadletters import Buried
+from streams.core.hooks import HookRules
+from streams.core.records import Coordinates, DeadLetter, Outgoing
+
+CONFIG = "hooks.config"
+
+
+class Desk(Struct, frozen=True):
+    """What an original is held against.
+
+    `topics` by their names on the cluster; `latest` says where the last record of each hook lies.
+    """
+
+    topics: Mapping[str, str]
+    rules: HookRules
+    latest: Mapping[str, Coordinates]
+
+    def obstacle(self, letter: Buried) -> str | None:
+        """Why the original must not go back; None when it may."""
+        original = letter.original
+        if letter.truncated_from is not None:
+            return f"only a part of it was kept: it had {letter.truncated_from} bytes"
+        if original.at.topic not in self.topics:
+            return f"{original.at.topic!r} is no topic of this line"
+        if self.topics[original.at.topic] != CONFIG:
+            return None
+        last = self.latest.get((original.key or b"").decode("utf-8", "replace"))
+        if last is not None and last.offset > original.at.offset:
+            return "the hook has a later record, which this would replace"
+        return self.refusal(letter)
+
+    def refusal(self, letter: Buried) -> str | None:
+        """Why the original would become a dead letter again, by the settings here; None when it would not."""
+        original = letter.original
+        name = self.topics[original.at.topic]
+        found: object = None
+        if name == CONFIG:
+            found = self.rules.read(original)
+        elif name in catalogue.TOPICS:
+            found = events.read(original, self.rules.catalogue, "", self.topics)
+        elif name == jobs.TOPIC:
+            found = jobs.read(original)
+        return f"{found.reason}: {found.detail}" if isinstance(found, DeadLetter) else None
+
+    def original(self, letter: Buried) -> Outgoing:
+        """The record as it was, for the partition that it was in."""
+        one = letter.original
+        return Outgoing(
+            topic=self.topics[one.at.topic],
+            key=one.key,
+            value=one.value,
+            headers=one.headers,
+            partition=one.at.partition,
+        )
