@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import orjson
 import pytest
+from msgspec import structs
 
 from streams.core import jobs
+from streams.core.errors import InvalidInput
 from streams.core.ids import delivery_id
 from streams.core.records import Coordinates, Incoming, Job, Outcome, Outgoing
+from streams.core.replaying import Bookmark, Selection
+from streams.kafka import bookmarks, committed, originals, reader, topics
 from streams.kafka import clients as kafka_clients
-from streams.kafka import committed, originals, reader, topics
+from streams.kafka.clients import TopicPartition
 from streams.kafka.newest import FETCH_WAIT_MS
 from streams.settings import Settings
 from streams.web.receiver import Receiver, misbehaving
@@ -189,7 +192,7 @@ def test_the_job_goes_to_the_same_partition_marked_with_the_run_and_its_own_plac
 
 def test_a_job_that_is_gone_is_made_anew_from_its_event_byte_for_byte(applied: Settings) -> None:
     record, outcome = kept(applied, 3)
-    publish(applied, *logged(msgspec.structs.replace(outcome, job=gone(record.at))))
+    publish(applied, *logged(structs.replace(outcome, job=gone(record.at))))
     found = summary(hookline(applied, "request", "replay", "--hook", hook_id(3), "--yes"))
     assert (found["sent"], found["remade"], found["gone"]) == (1, 1, [])
     _, again = jobs_of(applied, 3)
@@ -200,8 +203,8 @@ def test_a_job_that_is_gone_is_made_anew_from_its_event_byte_for_byte(applied: S
 
 def test_what_is_gone_altogether_is_counted_and_named_and_the_rest_is_sent(applied: Settings) -> None:
     record, outcome = kept(applied, 4)
-    lost = msgspec.structs.replace(outcome, id="msg_lost", job=gone(record.at), source=gone(outcome.source))
-    another = msgspec.structs.replace(lost, id="msg_another", source=outcome.source)
+    lost = structs.replace(outcome, id="msg_lost", job=gone(record.at), source=gone(outcome.source))
+    another = structs.replace(lost, id="msg_another", source=outcome.source)
     publish(applied, *logged(lost, another))
     ran = hookline(applied, "request", "replay", "--hook", hook_id(4), "--yes")
     found = orjson.loads(ran.stdout)
@@ -215,6 +218,32 @@ def test_what_is_gone_altogether_is_counted_and_named_and_the_rest_is_sent(appli
 def gone(at: Coordinates) -> Coordinates:
     """A place behind the end of a partition, as what retention took is before its beginning."""
     return at._replace(offset=1_000_000)
+
+
+async def test_a_run_that_finds_less_than_it_had_chosen_says_how_much_less(applied: Settings) -> None:
+    """As when the log's retention takes outcomes between a kill and --resume."""
+    record, outcome = await asyncio.to_thread(kept, applied, 7)
+    at = TopicPartition(applied.topic_prefix + topics.LOG, record.at.partition)
+    mark = Bookmark(selection=Selection(hook=outcome.hook_id, statuses=["rejected"]), end=1_000, total=3)
+    async with bookmarks.bookmarks(applied, "r7", {at: structs.replace(mark, end=await end(applied, at))}) as marks:
+        await marks.begin({at: 0})
+    ran = await command(applied, "--resume", "r7")
+    found = orjson.loads(ran.stdout)
+    assert (ran.returncode, found["sent"], found["lost"]) == (1, 1, 2)
+    assert "2 that were chosen then" in ran.stderr
+
+
+async def end(settings: Settings, partition: TopicPartition) -> int:
+    async with kafka_clients.consumer(settings) as consumer:
+        return int((await consumer.end_offsets([partition]))[partition])
+
+
+async def test_what_kafka_would_not_keep_of_a_run_is_refused_before_anything_is_sent(settings: Settings) -> None:
+    at = TopicPartition("t", 0)
+    wanted = Selection(ids=["x" * 128] * 40)
+    async with bookmarks.bookmarks(settings, "r8", {at: Bookmark(selection=wanted, end=1, total=1)}) as marks:
+        with pytest.raises(InvalidInput, match="fewer"):
+            await marks.begin({at: 0})
 
 
 def test_it_asks_on_a_terminal_and_a_no_sends_nothing(applied: Settings) -> None:
