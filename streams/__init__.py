@@ -24,11 +24,12 @@ core/       the rules; nothing there waits, tells the time, rolls dice or talks 
   attempts      what an answer means; retry: when to try again; signing: what a request is signed with
   dispatch      which job goes next: lane, one hook's jobs, with its breaker, rates and lines (order); pending: waits
   offsets       what may be committed; recent: ids seen lately; health: 24 hours of outcomes
+  operations    what happens to a hook: it fails, recovers, gives a delivery up, is to be disabled
   replaying     what is sent again, and in which order; returning: what of the dead letters may go back
-  samples       realistic payloads for commands and the demo; stories, payloads, entities, picks
+  samples       realistic payloads for commands and the demo; stories, payloads, entities, picks, hook_samples
 kafka/      the edge to Kafka: topics (the one table), admin, differences, growth; clients, reader, publisher, committed
   view          `hooks.config` in every role
-  router        Faust, by the safe subset in agents, guarded by continuity; health likewise
+  router        Faust, by the safe subset in agents, guarded by continuity; health likewise, with switching
   sender        aiokafka: flights (jobs under way), delivering (one go at one), partition, ended; retries and clock
   broker        a local Apache Kafka: broker_files, broker_jars, broker_ready, broker_failures
   following     reading for commands: hook_records, newest, reports, answers, originals

@@ -162,6 +162,16 @@ def test_tail_from_the_beginning_shows_what_is_there_in_columns(applied: Setting
     assert line.split()[4:] == ["Organization.Created", "-", "o1"]
 
 
+async def test_tail_shows_what_happens_to_hooks_too(applied: Settings) -> None:
+    async with going(applied, "event", "tail", "--limit", "1") as tail:
+        assert "following" in await tail.said()
+        value = b'{"event":"Hook.Failing","createdAt":"x","data":{"hookId":"h1"}}'
+        await published(applied, Outgoing(topic="hooks.operations", key=b"h1", value=value))
+        row = orjson.loads(await tail.line())
+        assert await tail.process.wait() == 0
+    assert (row["event"], row["key"], row["refused"]) == ("Hook.Failing", "h1", None)
+
+
 async def test_ctrl_c_ends_a_tail_quietly(applied: Settings) -> None:
     async with going(applied, "event", "tail") as tail:
         await tail.said()
