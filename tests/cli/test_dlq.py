@@ -199,7 +199,7 @@ async def test_an_event_that_was_not_declared_arrives_once_it_is_and_its_dead_le
             words = ("dlq", "replay", "--reason", "unknown-event", "--since", "1h", "--yes")
             (found,) = rows(await asyncio.to_thread(hookline, mended, *words))
             assert (found["sent"], found["refusedAgain"]) == (1, {})
-            (request,) = await receiver.arrived(1, within_s=40)
+            (request,) = await receiver.arrived(1, within_s=60)
             assert request.body.startswith(b'{"event":"Parcel.Sent"')
             assert (await the.outcomes(1))[0].event_id == "e1"
             assert len(await the.dead_letters(1)) == 1

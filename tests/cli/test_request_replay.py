@@ -28,6 +28,9 @@ from tests.line import Line, attempts_by_id, hook, hook_id, line
 URL = "http://127.0.0.1:9/hooks"
 MANY = 120
 
+PATIENCE_S = 60
+"""How long roles that are just starting may take, on a machine that does other things too."""
+
 
 async def command(settings: Settings, *words: str) -> Ran:
     """A command's run, beside a line in this loop."""
@@ -60,18 +63,20 @@ async def test_a_failed_delivery_goes_again_with_the_same_id_and_bytes_and_ends_
     async with Receiver(misbehaving(fail=1, status=400)) as receiver, line(settings, tmp_path) as the:
         await the.put(hook(1, receiver.url))
         await publish_many(the, 2)
-        failures = await the.ended(hook_id(1), 2)
+        failures = await the.ended(hook_id(1), 2, PATIENCE_S)
         ran = await command(settings, failures[0].id, "--yes")
         assert summary(ran)["sent"] == 1
-        *firsts, again = await receiver.arrived(3)
+        *firsts, again = await receiver.arrived(3, within_s=PATIENCE_S)
         (first,) = [request for request in firsts if request.header("webhook-id") == failures[0].id]
         assert (again.header("webhook-id"), again.body) == (failures[0].id, first.body)
-        *_, outcome = await the.ended(hook_id(1), 3)
+        *_, outcome = await the.ended(hook_id(1), 3, PATIENCE_S)
         assert (outcome.id, outcome.status, outcome.replay) == (failures[0].id, "delivered", True)
         assert outcome.job.partition == failures[0].job.partition
         ran = await command(settings, "--hook", hook_id(1), "--since", "1h", "--yes", "-o", "json")
         assert orjson.loads(ran.stdout)["byStatus"] == {"rejected": 1}
-        assert {outcome.id for outcome in await the.ended(hook_id(1), 4)} == {failure.id for failure in failures}
+        assert {outcome.id for outcome in await the.ended(hook_id(1), 4, PATIENCE_S)} == {
+            failure.id for failure in failures
+        }
         assert summary(await command(settings, "--hook", hook_id(1), "--yes"))["chosen"] == 0
 
 
@@ -79,22 +84,22 @@ async def test_a_hook_made_later_gets_what_happened_before_once(settings: Settin
     async with Receiver() as receiver, line(settings, tmp_path) as the:
         await the.put(hook(1, receiver.url + "/first"))
         await publish_many(the, 5)
-        first = await receiver.arrived(5)
+        first = await receiver.arrived(5, within_s=PATIENCE_S)
         later = hook(2, receiver.url + "/later", delivery={"filter": {"data.n": {"$gte": 2}}})
         await the.took(await the.put(later))
         travel = ("--hook", hook_id(2), "--from-events", "--since", "1h", "--yes")
         assert summary(await command(settings, *travel, "--dry-run"))["byEvent"] == {"User.Created": 3}
         assert summary(await command(settings, *travel))["sent"] == 3
-        found = [request for request in await receiver.arrived(8) if request.path == "/later"]
+        found = [request for request in await receiver.arrived(8, within_s=PATIENCE_S) if request.path == "/later"]
         bodies = {request.body.replace(hook_id(1).encode(), hook_id(2).encode()) for request in first}
         assert len({request.body for request in found} & bodies) == 3
         assert {request.header("webhook-id") for request in found} == {
             delivery_id(f"e{number}", hook_id(2)) for number in (2, 3, 4)
         }
-        assert all(outcome.replay for outcome in await the.ended(hook_id(2), 3))
+        assert all(outcome.replay for outcome in await the.ended(hook_id(2), 3, PATIENCE_S))
         assert summary(await command(settings, *travel))["chosen"] == 0
         assert summary(await command(settings, *travel, "--all"))["sent"] == 3
-        await receiver.arrived(11)
+        await receiver.arrived(11, within_s=PATIENCE_S)
 
 
 async def test_a_run_that_is_killed_goes_on_where_it_was_and_every_delivery_arrives(
@@ -103,16 +108,16 @@ async def test_a_run_that_is_killed_goes_on_where_it_was_and_every_delivery_arri
     async with Receiver(misbehaving(fail=1, status=400)) as receiver, line(settings, tmp_path) as the:
         await the.put(hook(1, receiver.url))
         await publish_many(the, MANY)
-        chosen = {outcome.id for outcome in await the.ended(hook_id(1), MANY)}
+        chosen = {outcome.id for outcome in await the.ended(hook_id(1), MANY, PATIENCE_S)}
         async with going(settings, "request", "replay", "--hook", hook_id(1), "--rate", "50", "--yes") as replay:
             run = await name_of(replay)
-            await receiver.arrived(MANY + 20, within_s=40)
+            await receiver.arrived(MANY + 20, within_s=PATIENCE_S)
             replay.process.kill()
             await replay.process.wait()
         left = summary(await command(settings, "--resume", run, "--dry-run"))["chosen"]
         assert 0 < left < MANY
         assert summary(await command(settings, "--resume", run, "--rate", "1000"))["sent"] == left
-        outcomes = await the.ended(hook_id(1), 2 * MANY)
+        outcomes = await the.ended(hook_id(1), 2 * MANY, PATIENCE_S)
         assert {outcome.id for outcome in outcomes if outcome.replay} == chosen
         counts = attempts_by_id(list(receiver.requests))
         assert counts.keys() == chosen
