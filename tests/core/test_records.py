@@ -14,6 +14,7 @@ from streams.core.records import (
     Incoming,
     Outcome,
     RateLimit,
+    RetiredKey,
 )
 from tests.core.building import KEY, NOW, hook, hook_fields, incoming, outcome
 
@@ -25,6 +26,10 @@ def test_a_hook_printed_shows_neither_its_key_nor_its_headers_values_nor_its_pat
         assert KEY not in shown
         assert "crm.example.com" in shown
         assert "authorization" in shown
+
+
+def test_a_retired_key_printed_does_not_show_the_key() -> None:
+    assert KEY not in f"{[RetiredKey(signing_key=KEY, until=1)]} {hook(retiredKeys=[{'signingKey': KEY, 'until': 1}])}"
 
 
 @pytest.mark.parametrize("url", ["", "x", "//", "https:", "https://", "a//b", "https://a.example"])
@@ -50,7 +55,8 @@ def test_a_record_does_not_change_after_birth() -> None:
 def test_names_on_the_wire_are_those_of_the_contract() -> None:
     encoded = msgspec.to_builtins(hook())
     assert list(encoded) == [
-        *("id", "config", "signingKey", "tenantId", "name", "event", "events", "enabled", "createdAt", "delivery"),
+        *("id", "config", "signingKey", "tenantId", "name", "event", "events", "enabled", "keepPending"),
+        *("retiredKeys", "createdAt", "delivery"),
     ]
     assert list(encoded["delivery"]) == [
         *("timeoutMs", "retry", "signature", "ordering", "maxInFlight", "rateLimit", "filter", "traceparent"),
@@ -59,6 +65,8 @@ def test_names_on_the_wire_are_those_of_the_contract() -> None:
 
 def test_a_hook_written_and_read_back_is_the_same() -> None:
     one = hook(
+        keepPending=True,
+        retiredKeys=[{"signingKey": KEY, "until": 1}],
         delivery={
             "timeoutMs": 30_000,
             "retry": {"scheduleSeconds": [0.5, 86_400], "on": ["5xx"]},
@@ -68,7 +76,7 @@ def test_a_hook_written_and_read_back_is_the_same() -> None:
             "rateLimit": {"limit": 100},
             "filter": {"data.id": {"$in": ["u1"]}},
             "traceparent": True,
-        }
+        },
     )
     assert msgspec.json.decode(msgspec.json.encode(one), type=Hook) == one
 
