@@ -139,7 +139,7 @@ def _anew(cluster: Cluster, chosen: Chosen, event: Incoming | None, run: str) ->
 
 async def _cluster(settings: Settings, selection: Selection) -> Cluster:
     prefix, rules = settings.topic_prefix, hook_records.rules(settings)
-    names = {prefix + name: name for name in catalogue.TOPICS}
+    names = {prefix + name: name for name in catalogue.EVENT_TOPICS}
     partitions = await reader.partitions(settings, [*names, prefix + topics.LOG, prefix + topics.DELIVERIES])
     stored = (await hook_records.read(settings)).in_force
     hooks, index = {key: one.known for key, one in stored.items()}, HookIndex(rules.catalogue)
