@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from streams.core.records import Attempt, Coordinates, Incoming, Job, Outgoing, Pending
+from streams.core.records import Attempt, Coordinates, Incoming, Job, Ms, Outgoing, Pending
 
 TOPIC = "hooks.retries"
 
@@ -46,7 +46,7 @@ class Item(Struct, eq=False, gc=False):
 
 
 class _At(Struct):
-    at: int
+    at: Ms
 
 
 class _Index(Struct, rename="camel"):
@@ -54,10 +54,10 @@ class _Index(Struct, rename="camel"):
 
     id: str
     hook_id: str
-    due_at: int
+    due_at: Ms
     job: Coordinates
-    wait_ms: int = 0
-    hold_until: int = 0
+    wait_ms: Ms = 0
+    hold_until: Ms = 0
     attempts: list[_At] = []
     event_key: bytes | None = None
 
