@@ -13,11 +13,11 @@ PASS_MS = 60_000
 
 
 class Line:
-    """Unfinished jobs by offset; `late` has the ids of those that were passed and have not ended yet."""
+    """Unfinished jobs by offset; `late` has the offsets of those that were passed and have not ended yet."""
 
     def __init__(self) -> None:
         self.jobs: list[tuple[int, Item]] = []
-        self.late: set[str] = set()
+        self.late: set[int] = set()
 
 
 class Lines:
@@ -40,22 +40,26 @@ class Lines:
             heapq.heappush(self._failing, (item.began + PASS_MS, item.offset, item, name))
 
     def end(self, item: Item, name: bytes) -> Item | None:
-        """The item's outcome is durable: it leaves the line; answers who is first now."""
+        """The item's outcome is durable: it leaves the line; answers who is first now, if it was the first."""
         line = self._lines.get(name)
         if line is None:
             return None
-        line.late.discard(item.id)
-        if not line.jobs or line.jobs[0][1] is not item:
-            self._tidy(name, line)
-            return None
-        heapq.heappop(line.jobs)
-        self._tidy(name, line)
-        return line.jobs[0][1] if line.jobs else None
+        first = bool(line.jobs) and line.jobs[0][1] is item
+        if first:
+            heapq.heappop(line.jobs)
+        elif item.offset in line.late:
+            line.late.discard(item.offset)
+        else:  # it went before there was an order
+            line.jobs = [job for job in line.jobs if job[1] is not item]
+            heapq.heapify(line.jobs)
+        if not line.jobs and not line.late:
+            del self._lines[name]
+        return self._first(line, name) if first else None
 
     def overtook(self, item: Item, name: bytes) -> bool:
         """Whether an earlier job of its line, passed after a minute of failures, has not ended yet."""
         line = self._lines.get(name)
-        return line is not None and item.id not in line.late and bool(line.late)
+        return line is not None and bool(line.late) and min(line.late) < item.offset
 
     def passed(self, now_ms: int) -> list[Item]:
         """Step past every job that has failed for a minute; answers those that may go instead."""
@@ -64,11 +68,11 @@ class Lines:
             _, _, item, name = heapq.heappop(self._failing)
             line = self._lines.get(name)
             if line is None or not line.jobs or line.jobs[0][1] is not item:
-                continue  # it has ended
+                continue  # it has ended, or its minute is over before its turn
             heapq.heappop(line.jobs)
-            line.late.add(item.id)
-            if line.jobs:
-                freed.append(line.jobs[0][1])
+            line.late.add(item.offset)
+            if first := self._first(line, name):
+                freed.append(first)
         return freed
 
     def next_pass(self) -> int | None:
@@ -79,9 +83,14 @@ class Lines:
         """All that stand in a line, by place."""
         return [item for line in self._lines.values() for _, item in sorted(line.jobs)]
 
-    def _tidy(self, name: bytes, line: Line) -> None:
-        if not line.jobs and not line.late:
-            del self._lines[name]
+    def _first(self, line: Line, name: bytes) -> Item | None:
+        """Who is first now; one that has failed already may have to be passed at once."""
+        if not line.jobs:
+            return None
+        first = line.jobs[0][1]
+        if first.attempts:
+            self.failed(first, name)
+        return first
 
     def __len__(self) -> int:
         return len(self._lines)

@@ -1,0 +1,211 @@
+"""Of the unfinished jobs of one line only the first may go; a `key` line steps past one that fails for 60 s (I9)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.core.lines import Lines
+from streams.core.pending import Item
+from tests.core.building import HOOK_ID, NOW
+
+MINUTE = 60_000
+
+
+def item(offset: int, began: int = 0) -> Item:
+    """A job; with `began` its first attempt failed."""
+    return Item(f"msg_{offset}", HOOK_ID, 0, offset, NOW, attempts=int(began > 0), began=began)
+
+
+def standing(*items: Item, passing: bool = True) -> Lines:
+    lines = Lines(passing)
+    for one in items:
+        lines.add(one, b"u1")
+    return lines
+
+
+def test_the_first_may_go_and_those_behind_it_stand() -> None:
+    lines, first, second = Lines(True), item(1), item(2)
+    assert lines.add(first, b"u1") is first
+    assert lines.add(second, b"u1") is None
+
+
+def test_lines_do_not_hold_each_other_back() -> None:
+    lines, first, other = Lines(True), item(1), item(2)
+    assert lines.add(first, b"u1") is first
+    assert lines.add(other, b"u2") is other
+
+
+def test_the_end_of_the_first_lets_the_next_go_by_offset_whatever_the_order_they_came_in() -> None:
+    first, third, second = item(1), item(3), item(2)
+    lines = standing(first, third, second)
+    assert lines.end(first, b"u1") is second
+    assert lines.end(second, b"u1") is third
+    assert lines.end(third, b"u1") is None
+    assert len(lines) == 0
+
+
+def test_one_that_ends_from_the_middle_leaves_no_ghost_that_blocks_its_line() -> None:
+    """Jobs that were under way when the hook got its order end in any order."""
+    first, second, third = item(1), item(2), item(3)
+    lines = standing(first, second, third)
+    assert lines.end(second, b"u1") is None
+    assert lines.end(first, b"u1") is third
+    assert lines.end(third, b"u1") is None
+    assert len(lines) == 0
+
+
+def test_the_end_of_one_that_never_stood_in_line_changes_nothing() -> None:
+    first, second = item(1), item(2)
+    lines = standing(first)
+    assert lines.end(second, b"u1") is None
+    assert lines.end(second, b"u9") is None
+    assert lines.items() == [first]
+
+
+@pytest.mark.parametrize(("later", "freed"), [(59_999, False), (60_000, True), (60_001, True)])
+def test_a_key_steps_past_a_job_sixty_seconds_after_its_first_attempt(later: int, freed: bool) -> None:
+    first, second = item(1, NOW), item(2)
+    lines = standing(first, second)
+    lines.failed(first, b"u1")
+    assert lines.next_pass() == NOW + MINUTE
+    assert lines.passed(NOW + later) == ([second] if freed else [])
+
+
+def test_a_strict_line_never_steps_past() -> None:
+    first, second = item(1, NOW), item(2)
+    lines = standing(first, second, passing=False)
+    lines.failed(first, b"u1")
+    assert lines.next_pass() is None
+    assert lines.passed(NOW + 10**9) == []
+
+
+def test_one_that_has_ended_is_not_stepped_past_again() -> None:
+    first, second, third = item(1, NOW), item(2), item(3)
+    lines = standing(first, second, third)
+    lines.failed(first, b"u1")
+    assert lines.end(first, b"u1") is second
+    assert lines.passed(NOW + MINUTE) == []
+    assert lines.next_pass() is None
+
+
+def test_a_failing_job_that_becomes_the_first_is_stepped_past_too() -> None:
+    """Its minute was over while it still stood behind another."""
+    first, second, third = item(1), item(2, NOW), item(3)
+    lines = standing(first, second, third)
+    lines.failed(second, b"u1")
+    assert lines.passed(NOW + MINUTE) == []
+    assert lines.end(first, b"u1") is second
+    assert lines.next_pass() == NOW + MINUTE
+    assert lines.passed(NOW + MINUTE) == [third]
+
+
+def test_two_failing_jobs_are_both_stepped_past() -> None:
+    first, second, third = item(1, NOW), item(2, NOW + 1), item(3)
+    lines = standing(first, second, third)
+    lines.failed(first, b"u1")
+    assert lines.passed(NOW + MINUTE) == [second]
+    lines.failed(second, b"u1")
+    assert lines.passed(NOW + MINUTE) == []
+    assert lines.passed(NOW + MINUTE + 1) == [third]
+
+
+# Marked
+
+
+def test_one_that_ends_while_an_earlier_one_has_not_has_overtaken_it() -> None:
+    first, second = item(1, NOW), item(2)
+    lines = standing(first, second)
+    lines.failed(first, b"u1")
+    assert not lines.overtook(second, b"u1")
+    lines.passed(NOW + MINUTE)
+    assert lines.overtook(second, b"u1")
+    assert not lines.overtook(first, b"u1")
+    assert not lines.overtook(item(3), b"u2")
+
+
+def test_one_that_was_passed_itself_has_still_overtaken_the_one_before_it() -> None:
+    first, second, third = item(1, NOW), item(2, NOW + 1), item(3)
+    lines = standing(first, second, third)
+    lines.failed(first, b"u1")
+    lines.passed(NOW + MINUTE)
+    lines.failed(second, b"u1")
+    lines.passed(NOW + MINUTE + 1)
+    assert lines.overtook(second, b"u1")
+    assert lines.overtook(third, b"u1")
+    assert not lines.overtook(first, b"u1")
+
+
+def test_an_earlier_one_that_comes_in_late_has_not_overtaken_a_later_one() -> None:
+    second, third = item(2, NOW), item(3)
+    lines = standing(second, third)
+    lines.failed(second, b"u1")
+    lines.passed(NOW + MINUTE)
+    assert not lines.overtook(item(1), b"u1")
+
+
+def test_when_the_passed_one_has_ended_nobody_overtakes_it_any_more() -> None:
+    first, second = item(1, NOW), item(2)
+    lines = standing(first, second)
+    lines.failed(first, b"u1")
+    lines.passed(NOW + MINUTE)
+    assert lines.end(first, b"u1") is None
+    assert not lines.overtook(second, b"u1")
+    lines.end(second, b"u1")
+    assert len(lines) == 0
+
+
+def test_a_line_is_remembered_while_one_that_was_passed_has_not_ended() -> None:
+    first = item(1, NOW)
+    lines = standing(first)
+    lines.failed(first, b"u1")
+    assert lines.passed(NOW + MINUTE) == []
+    assert len(lines) == 1
+    lines.end(first, b"u1")
+    assert len(lines) == 0
+
+
+# Against a naive model
+
+EVENTS = st.lists(st.tuples(st.sampled_from(["add", "fail", "end", "wait"]), st.integers(0, 3)), max_size=60)
+
+
+@given(EVENTS, st.booleans())
+def test_who_may_go_is_what_a_naive_model_says(events: list[tuple[str, int]], passing: bool) -> None:
+    """Naive: a job may go when every unfinished earlier one of its key has failed for a minute."""
+    lines, now, offset = Lines(passing), NOW, 0
+    keys: dict[int, bytes] = {}
+    unfinished: dict[int, Item] = {}
+    free, passed = set[int](), set[int]()
+
+    def freed(found: Item | None) -> None:
+        if found is not None:
+            assert found.offset not in free
+            free.add(found.offset)
+
+    for what, number in events:
+        if what == "add":
+            offset += 1
+            one = Item(f"msg_{offset}", HOOK_ID, 0, offset, now)
+            keys[offset], unfinished[offset] = bytes([number % 2]), one
+            freed(lines.add(one, keys[offset]))
+        elif what == "wait":
+            now += 20_000 * number
+        elif free and what == "fail":
+            one = unfinished[sorted(free)[number % len(free)]]
+            if not one.attempts:
+                one.attempts, one.began = 1, now
+                lines.failed(one, keys[one.offset])
+        elif free:
+            one = unfinished.pop(sorted(free)[number % len(free)])
+            late = {n for n in passed if keys[n] == keys[one.offset] and n < one.offset}
+            assert lines.overtook(one, keys[one.offset]) is bool(late)
+            free.discard(one.offset)
+            passed.discard(one.offset)
+            freed(lines.end(one, keys[one.offset]))
+        for found in lines.passed(now):
+            freed(found)
+        overdue = {n for n, one in unfinished.items() if passing and one.attempts and one.began + MINUTE <= now}
+        allowed = {n for n in unfinished if all(m in overdue for m in unfinished if m < n and keys[m] == keys[n])}
+        passed |= overdue & free
+        assert free == allowed
+    assert len(lines) == len({keys[n] for n in unfinished})
