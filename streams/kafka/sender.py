@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from streams.core import jobs
 from streams.core.dispatch import Dispatch
-from streams.core.errors import HooklineError
+from streams.core.errors import HooklineError, TopicsUnfit
 from streams.core.pending import Item
 from streams.core.records import DeadLetter, Job
 from streams.kafka import ended, reader, retries, topics
@@ -81,6 +81,7 @@ class Sender:
         self._flights = Flights(dispatch, delivering, bodies, metrics, self._tasks)
         self._parking: set[asyncio.Task[None]] = set()
         self._epoch = 0
+        self._count: int | None = None
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Take jobs until `stop` is set, then drain; raises what a job's task raised, which is a bug.
@@ -139,7 +140,7 @@ class Sender:
         if epoch != self._epoch:
             return False
         self._bodies.own(numbers | self._partitions.keys())
-        count = len(self._consumer.partitions_for_topic(self._topic))
+        count = self._counted()
         for number, waiting in found.items():
             partition = self._partitions[number] = Partition(number, count, histories[number], waiting)
             self._tasks.create_task(self._tidy(partition, waiting))
@@ -151,6 +152,14 @@ class Sender:
             pending=sum(len(waiting.items) for waiting in found.values()),
         )
         return True
+
+    def _counted(self) -> int:
+        """How many partitions the topic has; raises TopicsUnfit when it grew under a running sender."""
+        count = len(self._consumer.partitions_for_topic(self._topic))
+        if self._count not in (None, count):
+            raise TopicsUnfit(f"{self._topic} had {self._count} partitions when this sender began and has {count} now")
+        self._count = count
+        return count
 
     async def _tidy(self, partition: Partition, waiting: retries.Waiting) -> None:
         """Write what the last owner could not: the nulls of ended jobs; and bury what nobody can read."""
