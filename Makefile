@@ -9,9 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := deploy/requirements
 DEMO_SECONDS ?= 0
+FAULTS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test bench lint format broker lock schemas clean
+.PHONY: help setup demo test bench faults lint format broker lock schemas clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -35,6 +36,9 @@ test: lint ## lint, types, and every test on a real broker
 
 bench: setup ## throughput, latency and memory of the whole line, beside a reference
 	@$(BIN)/python -m tests.bench
+
+faults: setup ## break everything that can break, on a real broker; FAULTS="killed 500" runs those
+	@$(BIN)/python -m tests.faults $(FAULTS)
 
 lint: setup ## style, types, lock files
 	$(BIN)/ruff check .

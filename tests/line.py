@@ -23,6 +23,7 @@ from streams.kafka.publisher import Publisher, publisher
 from streams.settings import Settings
 from tests.conftest import PREFIXES
 
+ROOT = Path(__file__).parents[1]
 KEY = "0123456789abcdefghijABCDEFGHIJ01"
 ROLES = ("router", "sender", "health")
 STOP_S = 15
@@ -63,21 +64,28 @@ def hook(number: int, url: str, events: list[str] | None = None, **fields: Any) 
 
 
 class Role:
-    """One role as a process of its own; its log lines go to a file that a failing test may show."""
+    """One role as a process of its own; its log lines go to a file that a failing test may show.
 
-    def __init__(self, name: str, settings: Settings, directory: Path, instance: str) -> None:
+    `program` is what Python runs instead of the role's own command: an entry module of the test's own wiring.
+    """
+
+    def __init__(
+        self, name: str, settings: Settings, directory: Path, instance: str, program: tuple[str, ...] = ()
+    ) -> None:
         self.name = name
         self.log = directory / f"{name}-{instance}.log"
+        self._program = program or ("-m", "streams", "run", name)
         self._environ = environment(settings) | {"HOOKLINE_INSTANCE": instance}
         self._process: asyncio.subprocess.Process | None = None
-        self._starts = 0
+        self._began = 0
 
     async def start(self) -> None:
         """Start, or start again after a kill."""
-        self._starts += 1
         with self.log.open("ab") as out:
+            self._began = out.tell()
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "streams", "run", self.name),
+                *(sys.executable, *self._program),
+                cwd=ROOT,
                 env=self._environ,
                 stdout=out,
                 stderr=out,
@@ -85,9 +93,9 @@ class Role:
             )
 
     async def ready(self) -> None:
-        """Wait until it has said that it is at work, as often as it was started."""
+        """Wait until it has said that it is at work, since it was last started."""
         async with asyncio.timeout(READY_S):
-            while len(self.events("role.ready")) < self._starts:
+            while not self.events("role.ready", self._began):
                 assert self._process is not None, f"{self.name} was not started"
                 assert self._process.returncode is None, f"{self.name} ended:\n{self.tail()}"
                 await asyncio.sleep(POLL_S)
@@ -106,6 +114,11 @@ class Role:
         assert self._process is not None
         return self._process.pid
 
+    async def died(self, within_s: float = TOOK_S) -> int:
+        """Wait until it ends by itself; answers the exit code."""
+        assert self._process is not None, f"{self.name} was not started"
+        return await asyncio.wait_for(self._process.wait(), within_s)
+
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it with a signal; answers the exit code."""
         process, self._process = self._process, None
@@ -123,10 +136,12 @@ class Role:
         """The last lines of its log."""
         return "\n".join(self.log.read_text().splitlines()[-lines:])
 
-    def events(self, name: str) -> list[dict[str, Any]]:
-        """Its log lines of one kind; the last line may still be being written."""
-        lines = (orjson.loads(line) for line in self.log.read_text().split("\n")[:-1] if line.startswith("{"))
-        return [line for line in lines if line["event"] == name]
+    def events(self, name: str, start: int = 0) -> list[dict[str, Any]]:
+        """Its log lines of one kind from a byte of the log on; the last line may still be being written."""
+        with self.log.open("rb") as log:
+            log.seek(start)
+            whole = [line for line in log if line.endswith(b"\n") and line.startswith(b"{") and name.encode() in line]
+        return [line for line in map(orjson.loads, whole) if line["event"] == name]
 
 
 class Line:
