@@ -21,17 +21,19 @@ from tests.faults.scenarios import FAULTS, Fault
 from tests.faults.stage import Place
 
 
-async def main(faults: list[Fault], quick: bool) -> int:
-    """Run them on a broker of their own; answers the exit code."""
+async def main(faults: list[Fault], quick: bool, keep: str) -> int:
+    """Run them on a broker of their own; answers the exit code. What the roles logged is kept if a place is named."""
     console, began = Console(width=max(Console().width, 140)), time.monotonic()
 
     def tell(words: str) -> None:
         console.print(f"{time.monotonic() - began:5.0f} s  {words}", markup=False, highlight=False, soft_wrap=True)
 
     with tempfile.TemporaryDirectory(prefix="hookline-faults-") as directory:
+        kept = Path(keep or directory, "logs").absolute()
+        kept.mkdir(parents=True, exist_ok=True)
         jars = jars_path(Settings(data_dir=os.environ.get("HOOKLINE_DATA_DIR", "")).data_path)
         async with LocalBroker(Path(directory, "broker"), jars=jars, port=free_port(), tell=tell) as broker:
-            place = Place(bootstrap=broker.bootstrap, directory=Path(directory), jars=jars, quick=quick)
+            place = Place(bootstrap=broker.bootstrap, directory=kept, jars=jars, quick=quick)
             rows = await run_all(place, faults, tell)
     table.tell(console, rows)
     return 1 if any(row.broken for row in rows) else 0
@@ -47,9 +49,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help="only faults whose names hold one of these")
     parser.add_argument("--quick", action="store_true", help="the part that runs inside `make test`, made shorter")
+    parser.add_argument("--keep", default="", metavar="DIRECTORY", help="leave what the roles logged there")
     given = parser.parse_args()
     chosen = _chosen(given.names, given.quick)
     if not chosen:
         parser.error("no such fault; there are: " + ", ".join(fault.name for fault in FAULTS))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.exit(runner.run(main(chosen, given.quick)))
+        sys.exit(runner.run(main(chosen, given.quick, given.keep)))

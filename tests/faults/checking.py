@@ -19,8 +19,11 @@ EARLIEST = 0.8
 CLOCK_S = 0.01
 """Two processes look at the clock at different moments of the same answer."""
 
-OUTCOME_S = 1.0
+OUTCOME_S = 3.0
 """Between an answer and its outcome, or its retry record, being durable on a busy machine."""
+
+ON_THE_WIRE_S = 0.5
+"""Between an answer going out here and the sender having stopped sending to its hook."""
 
 RESENT_S = 1.0
 """A reused connection that dies within this time is tried once more at once, as the same attempt (CONTRACT 5)."""
@@ -83,6 +86,7 @@ def check(facts: Facts) -> Row:
         *_said("I3", _after_end(arrivals, outcomes), "POSTed after the outcome was durable"),
         *_said("I6", [id_ for id_, all_ in arrivals.items() if len({a.body for a in all_}) > 1], "of unequal bytes"),
         *_said("I8", early, "retried before the time"),
+        *_said("I8", _not_held(arrivals), "POSTed while Retry-After held the hook"),
         *_said("I9", crossed, "arrived before the event before it in its key had ended"),
         *(_slower(before, during) if facts.compare else ()),
         *facts.problems,
@@ -190,6 +194,18 @@ def _any_early(facts: Facts, watched: Watched, all_: list[Arrival], repeated: bo
         if later.at - (earlier.answered or earlier.at) < max(EARLIEST * wait, earlier.asked_s) - CLOCK_S:
             return True
     return False
+
+
+def _not_held(arrivals: dict[str, list[Arrival]]) -> list[str]:
+    """Ids that came after an answer with `Retry-After` had asked their hook to wait; some were on the wire by then."""
+    by_path: dict[str, list[Arrival]] = defaultdict(list)
+    for arrival in sorted((one for all_ in arrivals.values() for one in all_), key=lambda one: one.at):
+        by_path[arrival.path].append(arrival)
+    found, heard_s = [], ON_THE_WIRE_S
+    for all_ in by_path.values():
+        holds = [(a.answered + heard_s, a.answered + a.asked_s - CLOCK_S) for a in all_ if a.asked_s and a.answered]
+        found += [one.id for one in all_ if any(begin < one.at < end for begin, end in holds)]
+    return found
 
 
 def _out_of_order(

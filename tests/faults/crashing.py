@@ -61,7 +61,7 @@ class Watching(Publisher):
     """The publisher, which looks at what passes."""
 
     def __init__(self, inner: Publisher, moment: Moment) -> None:
-        self._inner = inner
+        super().__init__(inner._producer, inner._prefix)
         self._moment = moment
 
     async def publish(self, records: Iterable[Outgoing]) -> list[Coordinates]:
@@ -71,7 +71,7 @@ class Watching(Publisher):
         others = [record for record in records if record not in settling]
         for _ in settling:
             self._moment.passed(UNSETTLED)
-        places = await self._inner.publish(records)
+        places = await super().publish(records)
         for record in others:
             if record.topic in (topics.LOG, topics.RETRIES):
                 self._moment.done(ENDED if record.topic == topics.LOG else PARKED)

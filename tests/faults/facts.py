@@ -67,7 +67,7 @@ def wanted(event_id: str, watched: Watched, key: str, published: float) -> Wante
 
 
 class Arrival(Struct, kw_only=True):
-    """One request at the receiver. `answered` is when the answer, or what was made of it, had gone out; None: never.
+    """One request at the receiver. `answered` is when the answer, or what was made of it, went out; None: never.
 
     `reused` tells that its connection had carried another one before. `asked_s` is what the answer's `Retry-After`
     asked for.

@@ -130,12 +130,12 @@ class _Connection(asyncio.Protocol):
         if manner.ending == "drip":
             self._drip(_answer(manner))
             return
+        arrival.answered = time.monotonic()  # before: who answers may be put to sleep right after
         if manner.ending == "reset":
             self._transport.abort()
         else:
             arrival.status, arrival.asked_s = manner.status, manner.asked_s
             self._transport.write(_answer(manner))
-        arrival.answered = time.monotonic()
         if manner.ending == "close":
             self._transport.close()
 

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import structs
 
 from tests.faults.checking import Row, check
@@ -57,5 +58,9 @@ async def _survived(place: Place, fault: Fault) -> Row:
 
 
 async def _once(place: Place, fault: Fault) -> Row:
-    with tempfile.TemporaryDirectory(dir=place.directory) as directory:
-        return check(await fault.run(structs.replace(place, directory=Path(directory))))
+    directory = Path(tempfile.mkdtemp(prefix=fault.name.replace(" ", "-") + "-", dir=place.directory))
+    facts = await fault.run(structs.replace(place, directory=directory))
+    row = check(facts)
+    if row.broken:
+        (directory / "facts.json").write_bytes(msgspec.json.encode(facts))
+    return row

@@ -14,8 +14,8 @@ COLUMNS = (
 
 FOOTNOTE = (
     "events in: events times the hooks that wanted them. outcomes: different ids on hooks.log. dup.: POSTs beyond the "
-    "attempts of the outcomes; allowed only for jobs in flight when a sender died or lost its broker, with the "
-    "same id and bytes. early: attempts before the wait or Retry-After was over. out of order: of hooks ordered by key. "
+    "attempts of the outcomes; allowed only for jobs in flight when a sender died or lost its broker, with the same "
+    "id and bytes. early: attempts before the wait or Retry-After was over. out of order: of hooks ordered by key. "
     "Latencies: milliseconds from publish to arrival at healthy hooks; where only endpoints are in trouble the p99 "
     f"must stay within the larger of {SLOWER} times the undisturbed one and {SLOWER_MS:.0f} ms more, and is measured "
     "once more when it does not, for the machine is shared. recovery: from the end of the fault until all published "

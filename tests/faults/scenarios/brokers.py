@@ -55,7 +55,7 @@ async def paused(place: Place) -> Facts:
 
 
 async def _without(place: Place, words: str, fault: Fault) -> Facts:
-    directory = place.directory / f"broker-of-{words.replace(' ', '-')}"
+    directory = place.directory / "broker"
     async with LocalBroker(directory, jars=place.jars, port=free_port()) as broker:
         hooks = mixture()
         async with stage(place, words, hooks, supervised=True, bootstrap=broker.bootstrap) as the:

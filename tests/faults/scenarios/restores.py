@@ -19,8 +19,6 @@ KILLS = 5
 APART_S = 3.0
 FAILS = 3
 QUICKLY = {
-    "cleanup.policy": "compact",
-    "max.message.bytes": str(topics.RECORD_BYTES_MAX),
     "segment.bytes": str(1 << 20),
     "segment.ms": "1000",
     "min.cleanable.dirty.ratio": "0.01",
@@ -51,7 +49,8 @@ async def while_compacting(place: Place) -> Facts:
 
 async def _compact_quickly(settings: Settings) -> None:
     """Small segments that are rewritten at once; the broker's own pause between two rounds is 15 s."""
-    retries = ConfigResource(ConfigResourceType.TOPIC, settings.topic_prefix + topics.RETRIES, QUICKLY)
+    own = next(topics.configuration(topic) for topic in topics.TOPICS if topic.name == topics.RETRIES)
+    retries = ConfigResource(ConfigResourceType.TOPIC, settings.topic_prefix + topics.RETRIES, own | QUICKLY)
     async with clients.admin(settings) as admin:
         responses: list[Any] = await admin.alter_configs([retries])
     answers = [answer for response in responses for answer in response.resources]
