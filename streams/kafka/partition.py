@@ -24,7 +24,7 @@ class Partition:
         self.number = number
         self.count = count
         self.offsets = Offsets()
-        self.items: dict[str, Item] = dict(waiting.items)
+        self.items: dict[str, Item] = waiting.items
         self.reread: deque[Item] = deque()
         self.bytes = 0
         self.paused = False

@@ -33,10 +33,14 @@ Found = tuple[Job, list[Attempt]]
 
 
 class Waiting(Struct):
-    """What waits in one partition: jobs by delivery id, holds by hook id; what has ended, and what nobody can read."""
+    """What waits in one partition: jobs by delivery id, holds by hook id; what has ended, and what nobody can read.
+
+    `hooks` has the ids of the hooks, each once.
+    """
 
     items: dict[str, Item] = field(default_factory=dict)
     holds: dict[str, int] = field(default_factory=dict)
+    hooks: dict[str, str] = field(default_factory=dict)
     ended: list[Item] = field(default_factory=list)
     letters: dict[bytes, DeadLetter] = field(default_factory=dict)
 
@@ -50,10 +54,13 @@ class Waiting(Struct):
             return
         try:
             item, hold_until = pending.index(record, now_ms)
+            if item.id != delivery_id:
+                raise msgspec.ValidationError(f"its key is not its id {item.id!r}")
         except UNREADABLE as error:
             self.letters[key] = DeadLetter(reason="bad-job", detail=f"hooks.retries: {error}", original=record)
             return
-        self.items[delivery_id] = item
+        self.items[item.id] = item
+        item.hook_id = self.hooks.setdefault(item.hook_id, item.hook_id)  # one text for all of a hook's jobs
         if hold_until > now_ms:
             self.holds[item.hook_id] = max(hold_until, self.holds.get(item.hook_id, 0))
 

@@ -83,7 +83,6 @@ async def fill(settings: Settings, count: int) -> None:
         event_at=0,
         due_at=due,
         wait_ms=DUE_MS,
-        since=due - DUE_MS,
         source=Coordinates("identity.user", 0, 0),
         job=Coordinates(settings.topic_prefix + topics.DELIVERIES, 0, 0),
         hook_version=(0, 0),
