@@ -15,6 +15,9 @@ from streams.core.pending import Item
 NEEDS_RETRY_MS = 20
 """How soon a lane is asked again whose hook the view does not know yet."""
 
+TIMERS_MIN = 64
+"""Alarms that were overtaken by earlier ones are thrown out when they outnumber the lanes by this."""
+
 Version = tuple[int, int]
 
 
@@ -33,15 +36,15 @@ class Dispatch:
         self._lanes: dict[str, Lane] = {}
         self._ring: deque[str] = deque()
         self._ringing: set[str] = set()
-        self._starved: list[str] = []
+        self._starved: dict[str, None] = {}
         self._timers: list[tuple[int, str]] = []
 
     def take(self, item: Item, version: Version, now: int) -> bool:
         """A job came; False when it has to be parked now, because its lane holds enough."""
         lane = self._lane(item)
-        if not self._reached(version):
+        if not self._reached(version) and (lane.needs is None or version > lane.needs):
             lane.needs, lane.needs_until = version, now + self._needs_ms
-        if len(lane.waiting) >= self._limits.pending:
+        if lane.pending >= self._limits.pending:
             item.expired = True
         elif lane.in_memory >= self._limits.queue:
             item.parking = True
@@ -60,7 +63,7 @@ class Dispatch:
     def start(self, now: int) -> Item | None:
         """The next job that goes, None when none may. Its slot is taken until `landed`."""
         while self._timers and self._timers[0][0] <= now:
-            self._call(heapq.heappop(self._timers)[1])
+            self._rung(*heapq.heappop(self._timers))
         while self._ring and self.flying < self._limits.in_flight:
             hook_id = self._ring.popleft()
             self._ringing.discard(hook_id)
@@ -70,6 +73,7 @@ class Dispatch:
                 self.flying += 1
                 self.retries += item.second
                 return item
+            self._feed()
         return None
 
     def next_at(self) -> int | None:
@@ -87,10 +91,7 @@ class Dispatch:
         """What a job's attempt led to is durable: its slot is free."""
         self.flying -= 1
         self.retries -= item.second
-        if item.second:
-            starved, self._starved = self._starved, []
-            for hook_id in starved:
-                self._call(hook_id)
+        self._feed()
 
     def again(self, item: Item) -> None:
         """It waits on `hooks.retries` for its next attempt."""
@@ -115,8 +116,9 @@ class Dispatch:
     def overdue(self, now: int) -> list[Item]:
         """Jobs that did not go in time and have to be parked. Lanes that nothing depends on are dropped."""
         late = [item for lane in self._lanes.values() for item in lane.unstarted(now - self._limits.park_ms)]
-        for hook_id in [hook_id for hook_id, lane in self._lanes.items() if lane.quiet(now)]:
-            del self._lanes[hook_id]
+        for hook_id, lane in list(self._lanes.items()):
+            if lane.quiet(now) or (lane.empty and hook_id not in self._hooks):
+                del self._lanes[hook_id]
         return late
 
     def unstarted(self, partition: int, now: int) -> list[Item]:
@@ -129,12 +131,12 @@ class Dispatch:
         found = {"closed": 0, "open": 0, "half-open": 0, "waiting": 0}
         for lane in self._lanes.values():
             found[lane.breaker.state] += 1
-            found["waiting"] += len(lane.waiting)
+            found["waiting"] += lane.pending
         return found
 
     def clear(self) -> None:
         """Forget all lanes, for others own the partitions. Slots of jobs under way stay taken until they land."""
-        self._lanes, self._ring, self._timers, self._starved = {}, deque(), [], []
+        self._lanes, self._ring, self._timers, self._starved = {}, deque(), [], {}
         self._ringing = set()
 
     def _from(self, hook_id: str, now: int) -> Item | None:
@@ -142,24 +144,44 @@ class Dispatch:
         if lane is None:
             return None
         if lane.needs and not self._reached(lane.needs) and now < lane.needs_until:
-            self._alarm(lane, now + NEEDS_RETRY_MS, now)
+            self._alarm(lane, min(now + NEEDS_RETRY_MS, lane.needs_until))
             return None
         lane.needs, known = None, self._hooks.get(hook_id)
         lane.adapt(known)
         item = lane.pick(now, known, self.retries < self._limits.retries)
         if item is not None:
-            lane.begin(item, now)
+            lane.begin(item, now, known is not None and known.hook.enabled)
         elif lane.starved:
-            self._starved.append(hook_id)
+            self._starved[hook_id] = None
         if item is None and lane.wake is not None:
-            self._alarm(lane, lane.wake, now)
+            self._alarm(lane, lane.wake)
         return item
 
-    def _alarm(self, lane: Lane, at: int, now: int) -> None:
-        """Ask a lane again at a time; once, however often it says so."""
-        if lane.alarm is None or at < lane.alarm or lane.alarm <= now:
-            lane.alarm = at
-            heapq.heappush(self._timers, (at, lane.hook_id))
+    def _feed(self) -> None:
+        """Call the lane that has waited longest for a retry's slot, if there is one; it need not take it."""
+        if self._starved and self.retries < self._limits.retries:
+            hook_id = next(iter(self._starved))
+            del self._starved[hook_id]
+            self._call(hook_id)
+
+    def _alarm(self, lane: Lane, at: int) -> None:
+        """Ask a lane again at a time; once, however often it says so.
+
+        Only the earliest alarm of a lane counts: when it rings, the lane says what it waits for then.
+        """
+        if lane.alarm is not None and lane.alarm <= at:
+            return
+        lane.alarm = at
+        heapq.heappush(self._timers, (at, lane.hook_id))
+        if len(self._timers) > 2 * len(self._lanes) + TIMERS_MIN:
+            self._timers = [(lane.alarm, name) for name, lane in self._lanes.items() if lane.alarm is not None]
+            heapq.heapify(self._timers)
+
+    def _rung(self, at: int, hook_id: str) -> None:
+        lane = self._lanes.get(hook_id)
+        if lane is not None and lane.alarm == at:
+            lane.alarm = None
+            self._call(hook_id)
 
     def _lane(self, item: Item) -> Lane:
         lane = self._lanes.get(item.hook_id)

@@ -5,6 +5,7 @@ in Unix milliseconds on the brokers' clock.
 """
 
 import heapq
+import itertools
 from collections import deque
 from collections.abc import Iterable
 
@@ -45,9 +46,10 @@ class Limits(Struct, frozen=True):
 class Lane:
     """`fresh` are jobs in memory by arrival, `waiting` those on `hooks.retries` by due time; both may go by themselves.
 
-    Jobs of an ordered hook that must not go yet stand in a line alone, and jobs whose record is on its way to
-    `hooks.retries` nowhere until it is there. `wake` and `starved` say, after `pick` found nothing, what to wait for;
-    `alarm` is a wake that somebody has seen to.
+    Jobs of an ordered hook that must not go yet stand in a line alone; `away` are those that went or are being parked,
+    until they come back or have ended. `_standing` are those in line that only memory holds, `_behind` counts all that
+    stand behind another; `_flying` has the requests under way, each with the breaker that let it go. `wake` and
+    `starved` say, after `pick` found nothing, what to wait for; `alarm` is a wake that somebody has seen to.
     """
 
     def __init__(self, hook_id: str, partition: int, limits: Limits) -> None:
@@ -66,7 +68,10 @@ class Lane:
         self._fresh: deque[Item] = deque()
         self._doomed: deque[Item] = deque()
         self._lines: Lines | None = None
-        self._flying = 0
+        self._standing: dict[Item, None] = {}
+        self._behind = 0
+        self._away: set[Item] = set()
+        self._flying: dict[Item, Breaker] = {}
         self._window = WINDOW_FIRST
         self._rate: Rate | None = None
         self._drain = Rate(limits.drain_per_s, 1000)
@@ -74,9 +79,19 @@ class Lane:
         self._recovering = False
         self._policy: tuple[str, RateLimit | None, str] = ("none", None, "")
 
+    @property
+    def pending(self) -> int:
+        """How many jobs wait, for their time or behind others."""
+        return len(self.waiting) + self._behind
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has no unfinished job."""
+        return not (self._fresh or self._doomed or self.waiting or self._away or self.in_memory or self._lines)
+
     def quiet(self, now: int) -> bool:
         """Whether forgetting the lane would change nothing."""
-        if self._fresh or self._doomed or self.waiting or self._flying or self.in_memory or self._lines:
+        if not self.empty:
             return False
         return self._hold_until <= now and self.breaker.quiet(now) and (not self._rate or self._rate.quiet(now))
 
@@ -90,7 +105,7 @@ class Lane:
         self._policy = new
         if new[1] != old[1]:
             self._rate = Rate(new[1].limit, new[1].period_ms) if new[1] else None
-        if new[2] != old[2]:
+        if old[2] and new[2] != old[2]:
             self.breaker, self._hold_until, self._window, self.troubled = Breaker(), 0, WINDOW_FIRST, False
         if new[0] != old[0]:
             self._line_up()
@@ -99,14 +114,9 @@ class Lane:
         """An unfinished job comes in: new, or restored from `hooks.retries`."""
         if item.place < 0:
             self.in_memory += 1
-        name = self._line_of(item)
-        if self._lines is None or name is None:
-            self._admit([item])
-            return
-        item.held = True
-        self._admit([self._lines.add(item, name)])
-        if item.attempts:
-            self._lines.failed(item, name)
+        if item.parking:
+            self._away.add(item)
+        self._stand(item)
 
     def restored(self, hold_until: int) -> None:
         """What another process left waiting drains at a bounded rate, and the hook stays held as it was."""
@@ -118,10 +128,15 @@ class Lane:
         name = self._line_of(item)
         if self._lines is not None and name is not None and item.attempts == 1:
             self._lines.failed(item, name)
-        self._admit([item])
+        self._back(item)
 
     def end(self, item: Item) -> None:
         """A job's outcome is durable."""
+        self._away.discard(item)
+        self._behind -= item.held
+        item.held = False
+        if item.expired and item.place < 0:
+            return  # it never stood in line
         name = self._line_of(item)
         if self._lines is not None and name is not None:
             self._admit([self._lines.end(item, name)])
@@ -140,28 +155,29 @@ class Lane:
         if self._lines is not None:
             self._admit(self._lines.passed(now))
             self._wake(self._lines.next_pass())
-        if self._doomed:
-            return self._doomed.popleft()
-        if known is None or not (known.hook.enabled or known.hook.keep_pending):
-            return self._any()
+        if self._doomed or known is None or not (known.hook.enabled or known.hook.keep_pending):
+            return self._untried(retries)
         if not known.hook.enabled:
             return None
         gate = self._gate(now)
         if gate is None or gate > now:
             self._wake(gate)
-            return self._expired(now)
-        if self._flying >= min(known.hook.delivery.max_in_flight, self._window):
+            return self._expired(now, retries)
+        if len(self._flying) >= min(known.hook.delivery.max_in_flight, self._window):
             return None
         return self._ready(now, retries)
 
-    def begin(self, item: Item, now: int) -> None:
-        """The job goes."""
-        self._flying += 1
+    def begin(self, item: Item, now: int, enabled: bool) -> None:
+        """The job goes: to its endpoint, or to end untried."""
+        posts = enabled and not item.expired
+        self._away.add(item)
+        self._flying[item] = self.breaker
         self.in_memory -= item.place < 0
         if item.place >= 0 and self._bounded(item, now):
             self._drain.take(now)
-        item.second = bool(item.attempts) or self.troubled
-        if item.expired:
+        item.second = bool(item.attempts) or self.troubled or not posts
+        item.probe = False
+        if not posts:
             return
         if self._rate:
             self._rate.take(now)
@@ -169,7 +185,8 @@ class Lane:
 
     def answered(self, item: Item, now: int, failed: bool | None, hold_until: int = 0) -> None:
         """The request is over; `failed` None when there was none. Its job's end is another matter."""
-        self._flying -= 1
+        if self._flying.pop(item) is not self.breaker:
+            return  # it speaks of the URL that the hook had
         if failed is None:
             if item.probe:
                 self.breaker.forsake()
@@ -188,44 +205,66 @@ class Lane:
         late = []
         while self._fresh and self._fresh[0].since <= oldest:
             late.append(self._fresh.popleft())
-        standing = self._lines.items() if self._lines is not None else []
-        late += [i for i in standing if i.held and i.place < 0 and not i.parking and i.since <= oldest]
+        late += itertools.takewhile(lambda item: item.since <= oldest, self._standing)
         for item in late:
             item.parking = True
+            self._standing.pop(item, None)
+        self._away.update(late)
         return late
 
     def parked(self, item: Item) -> None:
         """A job is on `hooks.retries` now; if it may go, it waits there."""
         self.in_memory -= 1
         item.parking = False
+        self._back(item)
+
+    def _back(self, item: Item) -> None:
+        """It may go again, unless an order came meanwhile and it stands behind another."""
+        self._away.discard(item)
         if not item.held:
             self._admit([item])
+
+    def _stand(self, item: Item) -> None:
+        name = self._line_of(item)
+        if self._lines is None or name is None or item.expired:
+            self._admit([item])
+            return
+        item.held = True
+        self._behind += 1
+        if item.place < 0 and item not in self._away:
+            self._standing[item] = None
+        self._admit([self._lines.add(item, name)])
+        if item.attempts:
+            self._lines.failed(item, name)
 
     def _admit(self, items: Iterable[Item | None]) -> None:
         for item in items:
             if item is None:
                 continue
+            self._behind -= item.held
             item.held = False
+            self._standing.pop(item, None)
+            if item in self._away:
+                continue
             if item.expired:
                 self._doomed.append(item)
             elif item.place >= 0:
                 heapq.heappush(self.waiting, item)
-            elif not item.parking:
+            else:
                 self._fresh.append(item)
 
     def _line_of(self, item: Item) -> bytes | None:
         return item.line if self._policy[0] == "key" else STRICT
 
     def _line_up(self) -> None:
-        """Everything that has not gone yet lines up anew."""
+        """Every unfinished job lines up anew, those that are away too: they went first."""
         ordering, old = self._policy[0], self._lines
         self._lines = Lines(ordering == "key") if ordering != "none" else None
-        standing = [item for item in (old.items() if old else ()) if item.held]
-        unfinished = [*self._fresh, *self.waiting, *standing]
-        self._fresh, self.waiting = deque(), []
-        self.in_memory -= sum(item.place < 0 for item in unfinished)
+        unfinished = {*self._fresh, *self.waiting, *(old.items() if old else ()), *self._away}
+        self._fresh, self.waiting, self._standing, self._behind = deque(), [], {}, 0
         for item in sorted(unfinished, key=lambda item: item.offset):
-            self.add(item)
+            item.held = False
+            self._stand(item)
 
     def _gate(self, now: int) -> int | None:
         """When the next request may go; None while a probe decides."""
@@ -256,7 +295,7 @@ class Lane:
         """Whether it is one of many that wait for an outage to end; a busy hook's own overflow is not."""
         return item.due < now - OVERDUE_MS and (item.attempts > 0 or self._recovering)
 
-    def _expired(self, now: int) -> Item | None:
+    def _expired(self, now: int, retries: bool) -> Item | None:
         """A job that its hook has not let go for too long."""
         if not self.waiting:
             return None
@@ -264,10 +303,19 @@ class Lane:
         if moment > now:
             self._wake(moment)
             return None
+        if not retries:
+            self.starved = True
+            return None
         self.waiting[0].expired = True
         return heapq.heappop(self.waiting)
 
-    def _any(self) -> Item | None:
+    def _untried(self, retries: bool) -> Item | None:
+        """A job that ends without a request; slots for first attempts of healthy hooks are not for it."""
+        if not retries:
+            self.starved = bool(self._doomed or self.waiting or self._fresh)
+            return None
+        if self._doomed:
+            return self._doomed.popleft()
         if self.waiting:
             return heapq.heappop(self.waiting)
         return self._fresh.popleft() if self._fresh else None

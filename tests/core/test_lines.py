@@ -166,46 +166,67 @@ def test_a_line_is_remembered_while_one_that_was_passed_has_not_ended() -> None:
 
 # Against a naive model
 
+
+class Naive:
+    """A job may go when every unfinished earlier one of its key has failed for a minute."""
+
+    def __init__(self, passing: bool) -> None:
+        self.lines = Lines(passing)
+        self.passing = passing
+        self.now = NOW
+        self.keys: dict[int, bytes] = {}
+        self.unfinished: dict[int, Item] = {}
+        self.free: set[int] = set()
+        self.passed: set[int] = set()
+
+    def add(self, number: int) -> None:
+        offset = len(self.keys) + 1
+        one = Item(f"msg_{offset}", HOOK_ID, 0, offset, self.now)
+        self.keys[offset], self.unfinished[offset] = bytes([number % 2]), one
+        self.freed(self.lines.add(one, self.keys[offset]))
+
+    def fail(self, one: Item) -> None:
+        if not one.attempts:
+            one.attempts, one.began = 1, self.now
+            self.lines.failed(one, self.keys[one.offset])
+
+    def end(self, one: Item) -> None:
+        key = self.keys[one.offset]
+        late = any(self.keys[n] == key and n < one.offset for n in self.passed)
+        assert self.lines.overtook(one, key) is late
+        for them in (self.free, self.passed):
+            them.discard(one.offset)
+        del self.unfinished[one.offset]
+        self.freed(self.lines.end(one, key))
+
+    def freed(self, found: Item | None) -> None:
+        if found is not None:
+            assert found.offset not in self.free
+            self.free.add(found.offset)
+
+    def check(self) -> None:
+        for found in self.lines.passed(self.now):
+            self.freed(found)
+        overdue = {n for n, one in self.unfinished.items() if one.attempts and one.began + MINUTE <= self.now}
+        overdue = overdue if self.passing else set()
+        before = {n: {m for m in self.unfinished if m < n and self.keys[m] == self.keys[n]} for n in self.unfinished}
+        self.passed |= overdue & self.free
+        assert self.free == {n for n in self.unfinished if before[n] <= overdue}
+
+
 EVENTS = st.lists(st.tuples(st.sampled_from(["add", "fail", "end", "wait"]), st.integers(0, 3)), max_size=60)
 
 
 @given(EVENTS, st.booleans())
 def test_who_may_go_is_what_a_naive_model_says(events: list[tuple[str, int]], passing: bool) -> None:
-    """Naive: a job may go when every unfinished earlier one of its key has failed for a minute."""
-    lines, now, offset = Lines(passing), NOW, 0
-    keys: dict[int, bytes] = {}
-    unfinished: dict[int, Item] = {}
-    free, passed = set[int](), set[int]()
-
-    def freed(found: Item | None) -> None:
-        if found is not None:
-            assert found.offset not in free
-            free.add(found.offset)
-
+    model = Naive(passing)
     for what, number in events:
         if what == "add":
-            offset += 1
-            one = Item(f"msg_{offset}", HOOK_ID, 0, offset, now)
-            keys[offset], unfinished[offset] = bytes([number % 2]), one
-            freed(lines.add(one, keys[offset]))
+            model.add(number)
         elif what == "wait":
-            now += 20_000 * number
-        elif free and what == "fail":
-            one = unfinished[sorted(free)[number % len(free)]]
-            if not one.attempts:
-                one.attempts, one.began = 1, now
-                lines.failed(one, keys[one.offset])
-        elif free:
-            one = unfinished.pop(sorted(free)[number % len(free)])
-            late = {n for n in passed if keys[n] == keys[one.offset] and n < one.offset}
-            assert lines.overtook(one, keys[one.offset]) is bool(late)
-            free.discard(one.offset)
-            passed.discard(one.offset)
-            freed(lines.end(one, keys[one.offset]))
-        for found in lines.passed(now):
-            freed(found)
-        overdue = {n for n, one in unfinished.items() if passing and one.attempts and one.began + MINUTE <= now}
-        allowed = {n for n in unfinished if all(m in overdue for m in unfinished if m < n and keys[m] == keys[n])}
-        passed |= overdue & free
-        assert free == allowed
-    assert len(lines) == len({keys[n] for n in unfinished})
+            model.now += 20_000 * number
+        elif model.free:
+            one = model.unfinished[sorted(model.free)[number % len(model.free)]]
+            (model.fail if what == "fail" else model.end)(one)
+        model.check()
+    assert len(model.lines) == len({model.keys[n] for n in model.unfinished})
