@@ -16,6 +16,7 @@ from streams.kafka.broker import LocalBroker
 from streams.kafka.broker_jars import jars_path
 from streams.kafka.broker_ready import free_port
 from streams.settings import LOOPBACK, Settings
+from tests.bench import restore
 from tests.bench.sink import Sink
 from tests.line import Line, hook, line
 
@@ -27,7 +28,7 @@ POSTS = 5000
 
 
 async def main() -> None:
-    """Broker, line, sink; three measurements, one line each."""
+    """Broker, line, sink; three measurements, one line each; then a restore, on a broker of its own."""
     with tempfile.TemporaryDirectory(prefix="hookline-bench-") as directory:
         jars = jars_path(Settings(data_dir=os.environ.get("HOOKLINE_DATA_DIR", "")).data_path)
         async with LocalBroker(Path(directory, "broker"), jars=jars, port=free_port(), tell=print) as broker:
@@ -40,6 +41,7 @@ async def main() -> None:
                 await _steady(the, sink)
                 await _burst(the, sink, "User.Created", 1, reference)
                 await _burst(the, sink, "User.Deleted", 10, reference)
+    await restore.main(restore.COUNT)
 
 
 async def _bare_posts(sink: Sink) -> float:

@@ -114,7 +114,7 @@ async def _restored(sender: Role, count: int) -> int:
     """Wait until it says how many it knows; answers that."""
     async with asyncio.timeout(RESTORED_S):
         while True:
-            known = sum(line["pending"] for line in sender.events("sender.assigned"))
+            known: int = sum(line["pending"] for line in sender.events("sender.assigned"))
             if known >= count:
                 return known
             await asyncio.sleep(0.1)

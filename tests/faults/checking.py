@@ -16,8 +16,8 @@ from tests.faults.facts import Arrival, Ended, Facts, Span, Wanted, Watched
 EARLIEST = 0.8
 """The shortest wait there may be, as a share of the schedule's: jitter is ±20 %."""
 
-CLOCK_S = 0.01
-"""Two processes look at the clock at different moments of the same answer."""
+CLOCK_S = 0.03
+"""Two processes look at the clock at different moments of the same answer, and due times have whole milliseconds."""
 
 OUTCOME_S = 3.0
 """Between an answer and its outcome, or its retry record, being durable on a busy machine."""
