@@ -231,3 +231,49 @@ def test_an_outcome_names_the_keys_that_signed_the_last_attempt() -> None:
 @pytest.mark.parametrize(("run", "replay"), [(None, False), ("run-1", True)])
 def test_an_outcome_says_whether_somebody_asked_for_the_delivery_again(run: str | None, replay: bool) -> None:
     assert outcome(None, End("cancelled"), job=job(replay=run)).replay is replay
+
+
+# What an answer says of its endpoint
+
+
+WELL = [Answer(status=status) for status in (200, 204, 301, 400, 401, 404, 410, 413, 499)]
+UNWELL = [Answer(status=status) for status in (100, 408, 425, 429, 500, 503, 599, 600)]
+NO_ANSWER = [Answer(error=error) for error in ERRORS if error != "blocked"]
+
+
+@pytest.mark.parametrize("answer", WELL)
+def test_an_endpoint_that_delivers_or_rejects_is_well(answer: Answer) -> None:
+    assert attempts.failed(answer) is False
+
+
+@pytest.mark.parametrize("answer", [*UNWELL, *NO_ANSWER, Answer()])
+def test_an_endpoint_that_asks_for_a_retry_or_does_not_answer_is_not(answer: Answer) -> None:
+    assert attempts.failed(answer) is True
+
+
+def test_a_forbidden_address_says_nothing_of_its_endpoint_for_nobody_was_asked() -> None:
+    assert attempts.failed(Answer(error="blocked")) is None
+
+
+@given(st.builds(Answer, status=st.integers(100, 999)) | st.builds(Answer, error=st.sampled_from(ERRORS)))
+def test_what_is_retried_and_nothing_else_speaks_against_an_endpoint(answer: Answer) -> None:
+    assert bool(attempts.failed(answer)) is isinstance(decide(answer, 1), Wait)
+
+
+@pytest.mark.parametrize(("status", "seconds"), [(429, 7), (503, 7), (500, 0), (502, 0), (408, 0), (200, 0), (404, 0)])
+def test_retry_after_holds_the_whole_hook_on_429_and_503_only(status: int, seconds: float) -> None:
+    assert attempts.hold_s(Answer(status=status, retry_after="7"), NOW) == seconds
+
+
+@pytest.mark.parametrize(("value", "seconds"), [(None, 0), ("0", 0), ("3599", 3599), ("3600", 3600), ("3601", 3600)])
+def test_a_hold_is_at_most_an_hour(value: str | None, seconds: float) -> None:
+    assert attempts.hold_s(Answer(status=429, retry_after=value), NOW) == seconds
+
+
+def test_a_hold_is_never_longer_than_the_wait_of_the_job_that_brought_it() -> None:
+    """Its record on `hooks.retries` carries both, and a wrong clock can stretch neither (CONTRACT 4)."""
+    for value in ("1", "7", "3600"):
+        answer = Answer(status=503, retry_after=value)
+        decision = decide(answer, 1)
+        assert isinstance(decision, Wait)
+        assert attempts.hold_s(answer, NOW) <= decision.seconds

@@ -57,6 +57,12 @@ class Laws(RuleBasedStateMachine):
         self.world.now += ms
         self.run()
 
+    @rule(ms=st.sampled_from([1, 7, 100]))
+    def clock_jitters(self, ms: int) -> None:
+        """The brokers' clock is read off stamps that arrive more or less late."""
+        self.world.now -= ms
+        self.run()
+
     @rule()
     def wait_for_the_alarm(self) -> None:
         at = self.world.dispatch.next_at()
