@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 import os
 import sys
 import tempfile
@@ -36,6 +37,7 @@ BODY = f'{{"event":"User.Created","createdAt":"2026","data":{{"pad":"{"x" * 900}
 
 async def main(count: int) -> None:
     """Fill `hooks.retries`, start a sender, print what it took."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it reports each retry of a topic that is being made
     with tempfile.TemporaryDirectory(prefix="hookline-restore-") as directory:
         jars = jars_path(Settings(data_dir=os.environ.get("HOOKLINE_DATA_DIR", "")).data_path)
         async with LocalBroker(Path(directory, "broker"), jars=jars, port=free_port()) as broker:

@@ -29,18 +29,18 @@ class Manner(Struct, frozen=True, kw_only=True):
 
 WELL = Manner()
 
-Behaviour = Callable[[int], Manner]
-"""Given how many requests of this delivery id have come, this one included."""
+Behaviour = Callable[[str, int], Manner]
+"""Given a delivery id, and how many requests of it have come, this one included."""
 
 
 def always(manner: Manner) -> Behaviour:
     """The same for every request."""
-    return lambda _: manner
+    return lambda _, __: manner
 
 
 def first(count: int, manner: Manner) -> Behaviour:
     """So for the first requests of every id, well for the others."""
-    return lambda number: manner if number <= count else WELL
+    return lambda _, number: manner if number <= count else WELL
 
 
 class Receiving:
@@ -80,7 +80,7 @@ class Receiving:
         self.arrivals.append(arrival)
         self._numbers[arrival.id] += 1
         behaviour = self.behaviours.get(path)
-        return arrival, behaviour(self._numbers[arrival.id]) if behaviour else WELL
+        return arrival, behaviour(arrival.id, self._numbers[arrival.id]) if behaviour else WELL
 
     def opened(self, transport: asyncio.Transport) -> None:
         """A connection is there."""

@@ -1,6 +1,7 @@
 """Hooks as scenarios need them, and how their endpoints behave."""
 
 from collections.abc import Callable
+from zlib import crc32
 
 from tests.faults.facts import Watched
 from tests.faults.receiver import Behaviour, Manner, Receiving, always
@@ -25,27 +26,20 @@ def behave(receiver: Receiving, hooks: list[Watched]) -> None:
     for watched in hooks:
         receiver.behaviours[watched.path] = always(SLOW)
     for number in (FLAKY, ORDERED):
-        receiver.behaviours[Watched(number=number).path] = some(5, 2)
+        receiver.behaviours[Watched(number=number).path] = some(5, 1)
 
 
 def some(every: int, times: int) -> Behaviour:
-    """Answer 500 to the first attempts of every so manieth delivery."""
-    came = 0
+    """Answer 500 to the first attempts of every so manieth delivery; far too few to open a breaker."""
     refused = Manner(status=500, delay_s=0.005)
-
-    def behaviour(number: int) -> Manner:
-        nonlocal came
-        came += number == 1
-        return refused if number <= times and (came % every == 0 or number > 1) else SLOW
-
-    return behaviour
+    return lambda id_, number: refused if number <= times and crc32(id_.encode()) % every == 0 else SLOW
 
 
 def counted(count: int, manner: Callable[[], Manner]) -> Behaviour:
     """So for the first requests of the hook, whatever their ids; well for the others."""
     left = count
 
-    def behaviour(_: int) -> Manner:
+    def behaviour(_: str, __: int) -> Manner:
         nonlocal left
         left -= 1
         return manner() if left >= 0 else SLOW

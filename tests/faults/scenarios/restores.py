@@ -12,12 +12,14 @@ from streams.settings import Settings
 from tests.faults.facts import Facts, Watched
 from tests.faults.load import PER_S
 from tests.faults.receiver import Manner, first
-from tests.faults.scenarios.mixtures import SLOW
 from tests.faults.stage import Place, stage
 
 KILLS = 5
 APART_S = 3.0
 FAILS = 3
+HOOKS = 1000
+"""So many that none has the ten attempts a minute that would open its breaker."""
+
 QUICKLY = {
     "segment.bytes": str(1 << 20),
     "segment.ms": "1000",
@@ -30,11 +32,10 @@ async def while_compacting(place: Place) -> Facts:
     """Every delivery waits three times, so its record is replaced twice and then settled; the sender is killed and
     restores what is left while the broker rewrites the segments.
     """
-    waiting, other = Watched(number=1, waits=(3.0, 3.0, 3.0), delivery={"maxInFlight": 32}), Watched(number=2)
-    async with stage(place, "compaction during a restore", [waiting, other]) as the:
+    hooks = [Watched(number=number, waits=(3.0, 3.0, 3.0)) for number in range(HOOKS)]
+    async with stage(place, "compaction during a restore", hooks) as the:
         await _compact_quickly(the.line.settings)
-        the.receiver.behaviours[waiting.path] = first(FAILS, Manner(status=500))
-        the.receiver.behaviours[other.path] = lambda _: SLOW
+        the.receiver.behaviours.update({watched.path: first(FAILS, Manner(status=500)) for watched in hooks})
         sender = the.line.roles["sender"]
         async with the.disturbed():
             for _ in range(KILLS):
