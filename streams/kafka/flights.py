@@ -139,9 +139,9 @@ class Flights:
     async def _wait(
         self, flight: Flight, job: Job, history: list[Attempt], answer: Answer | None, decision: Wait
     ) -> None:
-        """Put the job on `hooks.retries`, unless another process has begun it again."""
+        """Put the job on `hooks.retries`, unless its partition has another owner, who has begun it again."""
         item, partition = flight.item, flight.partition
-        if partition.released:
+        if partition.lost:
             return
         now = self._delivering.clock()
         hold_s = attempts.hold_s(answer, now) if answer else 0.0

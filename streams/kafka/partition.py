@@ -28,7 +28,8 @@ class Partition:
         self.reread: deque[Item] = deque()
         self.bytes = 0
         self.paused = False
-        self.released = False
+        self.released = False  # nothing more begins here
+        self.lost = False  # somebody else may own it by now
         self.recent = history.ids
         self.committed = history.committed
         self._ended = dict(history.by_job_offset)

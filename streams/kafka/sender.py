@@ -311,6 +311,9 @@ class Sender:
                 await asyncio.wait(self._parking, timeout=drain_s)
             await self._commit()
         finally:  # aiokafka goes on whatever a listener raises; jobs dropped above must not count as known
+            for partition in self._partitions.values():
+                partition.lost = True
+            self._dispatch.clear()
             self._partitions, self._epoch = {}, self._epoch + 1
 
 
