@@ -25,7 +25,7 @@ from tests.faults.stage import Place
 async def main(faults: list[Fault], quick: bool, keep: str) -> int:
     """Run them on a broker of their own; answers the exit code. What the roles logged is kept if a place is named."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it reports every broker that we take away
-    console, began = Console(width=max(Console().width, 140)), time.monotonic()
+    console, began = Console(width=max(Console().width, 160)), time.monotonic()
 
     def tell(words: str) -> None:
         console.print(f"{time.monotonic() - began:5.0f} s  {words}", markup=False, highlight=False, soft_wrap=True)

@@ -28,7 +28,7 @@ def table(rows: Sequence[Row]) -> Table:
     drawn = Table(title="Faults", show_lines=False)
     drawn.add_column("fault", no_wrap=True)
     for name in COLUMNS:
-        drawn.add_column(name, justify="right")
+        drawn.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         drawn.add_row(*_cells(row), style="red" if row.broken else None)
     return drawn

@@ -8,8 +8,10 @@ from tests.faults.receiver import Manner, always
 from tests.faults.stage import Place, stage
 
 HEALTHY = 50
-UNDISTURBED_S, FAULT_S = 12.0, 20.0
-MINUTES_S = 125.0
+UNDISTURBED_S, FAULT_S = 10.0, 15.0
+MINUTES_S = 195.0
+"""Just before a breaker that opened for 30, 60 and 120 s asks again: recovery then takes seconds, not minutes."""
+
 RECOVERED_S = 240.0
 """A breaker that opened three times asks again after two minutes."""
 

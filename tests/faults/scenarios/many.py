@@ -8,7 +8,7 @@ from tests.faults.receiver import Manner, always
 from tests.faults.stage import Place, stage
 
 HOOKS, AT_FIRST, HANGING = 10_000, 50, 100
-UNDISTURBED_S, FAULT_S = 12.0, 20.0
+UNDISTURBED_S, FAULT_S = 10.0, 15.0
 LEARNT_S = 8.0
 """Ten thousand new hooks at once cost every role a second of work and a report each; that is not what is looked at."""
 
