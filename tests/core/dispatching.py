@@ -263,6 +263,8 @@ class World:
     def tend(self) -> None:
         """What the sender does four times a second."""
         self.parking += self.dispatch.overdue(self.now)
+        for name in self.told.keys() - self.hooks.keys() - self.dispatch._lanes.keys():
+            self.told[name].url = ""  # one that is made under this id again begins anew
 
     def rebalance(self) -> None:
         """All is given away and comes back: what waited is restored, what only memory held is read again."""
