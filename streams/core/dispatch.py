@@ -38,6 +38,7 @@ class Dispatch:
         self._ringing: set[str] = set()
         self._starved: dict[str, None] = {}
         self._timers: list[tuple[int, str]] = []
+        self._returning: set[Item] = set()
 
     def take(self, item: Item, version: Version, now: int) -> bool:
         """A job came; False when it has to be parked now, because its lane holds enough."""
@@ -92,11 +93,14 @@ class Dispatch:
         self.flying -= 1
         self.retries -= item.second
         self._feed()
+        if item in self._returning:
+            self._returning.discard(item)
+            self._lane(item).again(item)
+            self._call(item.hook_id)
 
     def again(self, item: Item) -> None:
-        """It waits on `hooks.retries` for its next attempt."""
-        self._lane(item).again(item)
-        self._call(item.hook_id)
+        """It waits on `hooks.retries` for its next attempt; it may go when it has landed, however soon that is due."""
+        self._returning.add(item)
 
     def parked(self, item: Item) -> None:
         """It waits on `hooks.retries` for its hook."""
@@ -137,7 +141,7 @@ class Dispatch:
     def clear(self) -> None:
         """Forget all lanes, for others own the partitions. Slots of jobs under way stay taken until they land."""
         self._lanes, self._ring, self._timers, self._starved = {}, deque(), [], {}
-        self._ringing = set()
+        self._ringing, self._returning = set(), set()
 
     def _from(self, hook_id: str, now: int) -> Item | None:
         lane = self._lanes.get(hook_id)

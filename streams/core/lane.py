@@ -134,7 +134,6 @@ class Lane:
         """A job's outcome is durable."""
         self._away.discard(item)
         self._behind -= item.held
-        item.held = False
         if item.expired and item.place < 0:
             return  # it never stood in line
         name = self._line_of(item)

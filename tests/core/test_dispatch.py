@@ -159,6 +159,21 @@ def test_it_says_when_a_retry_is_due_and_not_before() -> None:
     assert [flight.item for flight in made.run()] == [item]
 
 
+def test_a_job_that_is_due_again_at_once_does_not_go_before_it_has_landed() -> None:
+    """Its slot and its place among the jobs under way are still taken."""
+    made = world()
+    item = made.arrive()
+    made.run()
+    made.dispatch.answered(item, made.now, True)
+    item.due, item.place, item.attempts = made.now, 1, 1
+    made.dispatch.again(item)
+    assert made.dispatch.start(made.now) is None
+    made.dispatch.landed(item)
+    assert (made.dispatch.flying, made.dispatch.retries) == (0, 0)
+    assert made.dispatch.start(made.now) is item
+    assert (made.dispatch.flying, made.dispatch.retries) == (1, 1)
+
+
 def test_without_anything_that_waits_there_is_no_alarm() -> None:
     made = world()
     assert made.dispatch.next_at() is None

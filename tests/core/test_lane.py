@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.core.building import NOW
+from streams.core.pending import Item
+from tests.core.building import NOW, hook_id
 from tests.core.dispatching import LIMITS, MINUTE, Flight, World
 
 WIDE = msgspec.structs.replace(LIMITS, in_flight=1000, retries=500, queue=1000, pending=1000)
@@ -145,6 +146,22 @@ def test_a_probe_that_was_not_sent_is_tried_with_the_next_job() -> None:
     assert [flight.probe for flight in made.run()] == [True]
 
 
+def test_a_job_that_was_a_probe_once_is_none_when_it_ends_untried() -> None:
+    made = opened()
+    made.now += 30_000
+    made.fails(made.run()[0], 0)
+    sent(made)
+    made.now += 60_000
+    (probe,) = made.run()
+    made.put(1, enabled=False)
+    made.run()
+    made.untried()
+    made.put(1)
+    assert sent(made) == []
+    made.ends(probe)
+    assert len(made.run()) == 1
+
+
 # A new URL
 
 
@@ -163,6 +180,7 @@ def test_what_the_old_url_still_answers_says_nothing_about_the_new_one() -> None
     made.now += 30_000
     (probe,) = made.run()
     made.put(1, url="https://b.example/")
+    made.run()
     made.answer(probe, True, None, 9000)
     made.land(probe)
     assert [flight.second for flight in sent(made, 2)] == [False, False]
@@ -224,6 +242,24 @@ def test_a_job_that_its_hook_kept_back_for_too_long_ends_as_expired(later: int, 
     assert [flight.item.expired for flight in made.run()] == [True] * ends
 
 
+def test_expired_jobs_end_within_the_retries_share_of_the_slots() -> None:
+    made = World(LIMITS)
+    made.put(1)
+    for flight in sent(made, 2):
+        made.answer(flight, True, 0, 2 * WIDE.age_ms)
+        made.land(flight)
+    for _ in range(5):
+        made.arrive()
+    made.run()
+    made.tend()
+    made.now += LIMITS.park_ms
+    made.tend()
+    made.park()
+    made.now += 2 * WIDE.age_ms - 10_000
+    assert len(made.run()) == LIMITS.retries
+    made.finish()
+
+
 def test_a_job_that_may_go_is_never_too_old() -> None:
     made = world()
     made.fails(sent(made)[0], 1000)
@@ -245,6 +281,15 @@ def test_after_an_outage_what_is_overdue_drains_at_a_bounded_rate_and_new_jobs_g
             made.ends(flight)
     assert len(made.unfinished) == 20 - LIMITS.drain_per_s
     assert [flight.item.attempts for flight in sent(made)] == [0]
+
+
+@pytest.mark.parametrize(("late", "starts"), [(1000, 9), (1001, LIMITS.drain_per_s)])
+def test_a_retry_is_one_of_an_outage_when_it_is_more_than_a_second_late(late: int, starts: int) -> None:
+    made = warmed(maxInFlight=64)
+    items = [Item(f"m{n}", hook_id(1), 0, 100 + n, NOW, NOW - late, n, 1, NOW - MINUTE) for n in range(9)]
+    made.unfinished.update({item.offset: item for item in items})
+    made.dispatch.restore(items, {})
+    assert len(made.run()) == starts
 
 
 def test_a_busy_hooks_own_overflow_is_not_slowed_down() -> None:
@@ -305,6 +350,17 @@ def test_for_at_most_sixty_seconds_after_its_first_attempt_and_what_follows_is_m
     assert [made.answer(flight, False) for flight in flights] == [True] * starts
 
 
+@pytest.mark.parametrize(("later", "starts"), [(59_999, 0), (60_000, 1)])
+def test_a_restored_job_that_had_failed_holds_back_its_key_for_the_rest_of_its_minute(later: int, starts: int) -> None:
+    made = world(ordering="key")
+    failing = Item("m", hook_id(1), 0, 0, NOW, NOW + 10**6, 7, 1, NOW, b"u1")
+    made.unfinished[0] = failing
+    made.dispatch.restore([failing], {})
+    made.arrive()
+    made.now += later
+    assert len(made.run()) == starts
+
+
 def test_what_ends_in_order_is_not_marked() -> None:
     made = world(ordering="key")
     (first,) = sent(made, 2)
@@ -334,6 +390,7 @@ def test_a_hook_that_gets_an_order_waits_for_those_that_are_under_way() -> None:
     made.run()
     made.ends(second)
     assert made.run() == []
+    assert made.dispatch.states()["waiting"] == 1
     made.fails(first, 5000)
     assert made.run() == []
     made.now += 5000
