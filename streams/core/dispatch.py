@@ -45,13 +45,11 @@ class Dispatch:
         lane = self._lane(item)
         if not self._reached(version) and (lane.needs is None or version > lane.needs):
             lane.needs, lane.needs_until = version, now + self._needs_ms
-        if lane.pending >= self._limits.pending:
-            item.expired = True
-        elif lane.in_memory >= self._limits.queue:
-            item.parking = True
-        lane.add(item)
+        item.expired = lane.pending >= self._limits.pending
+        parking = not item.expired and lane.in_memory >= self._limits.queue
+        lane.add(item, parking)
         self._call(item.hook_id)
-        return not item.parking
+        return not parking
 
     def restore(self, items: Iterable[Item], holds: Mapping[str, int]) -> None:
         """Jobs that wait on `hooks.retries`, and until when hooks were asked to be left alone."""

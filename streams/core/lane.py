@@ -110,11 +110,11 @@ class Lane:
         if new[0] != old[0]:
             self._line_up()
 
-    def add(self, item: Item) -> None:
-        """An unfinished job comes in: new, or restored from `hooks.retries`."""
+    def add(self, item: Item, parking: bool = False) -> None:
+        """An unfinished job comes in: new, or restored from `hooks.retries`; `parking` if its record is on the way."""
         if item.place < 0:
             self.in_memory += 1
-        if item.parking:
+        if parking:
             self._away.add(item)
         self._stand(item)
 
@@ -206,7 +206,6 @@ class Lane:
             late.append(self._fresh.popleft())
         late += itertools.takewhile(lambda item: item.since <= oldest, self._standing)
         for item in late:
-            item.parking = True
             self._standing.pop(item, None)
         self._away.update(late)
         return late
@@ -214,7 +213,6 @@ class Lane:
     def parked(self, item: Item) -> None:
         """A job is on `hooks.retries` now; if it may go, it waits there."""
         self.in_memory -= 1
-        item.parking = False
         self._back(item)
 
     def _back(self, item: Item) -> None:

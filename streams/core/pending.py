@@ -19,8 +19,8 @@ class Item(Struct, eq=False, gc=False):
 
     `offset` is its job's place in the partition and thereby in line, `place` where it lies in `hooks.retries` (-1 when
     only memory holds it), `due` the moment before which it must not go and `since` when it came into these hands;
-    `line` is its event's key. `held`: it stands behind another; `parking`: its record is on the way; `probe`: its
-    answer decides about the breaker; `second`: it takes a slot of those for retries; `expired`: it ends untried.
+    `line` is its event's key. `held`: it stands behind another; `probe`: its answer decides about the breaker;
+    `second`: it takes a slot of those for retries; `expired`: it ends untried.
     """
 
     id: str
@@ -35,7 +35,6 @@ class Item(Struct, eq=False, gc=False):
     line: bytes | None = None
     job: Job | None = None
     held: bool = False
-    parking: bool = False
     probe: bool = False
     second: bool = False
     expired: bool = False

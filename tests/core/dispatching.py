@@ -308,6 +308,7 @@ class World:
         assert not self.unfinished, f"lost: {sorted(self.unfinished)}"
         assert len(set(self.ended)) == len(self.ended)
         assert self.in_memory() == 0
+        assert self.dispatch.states()["waiting"] == 0
         self.now += math.ceil(3_600_000 * 1.1)
         self.run()
         assert self.dispatch.overdue(self.now) == []

@@ -339,6 +339,22 @@ def test_lanes_that_nothing_depends_on_are_dropped() -> None:
     assert sum(made.dispatch.states().values()) == 0
 
 
+def test_a_lane_that_is_held_or_close_to_its_rate_is_not_dropped() -> None:
+    made = world(WIDE, 1)
+    made.put(2, rateLimit={"limit": 1, "periodMs": 9000})
+    made.arrive(1)
+    made.arrive(2)
+    held, limited = made.run()
+    made.answer(held, False, None, 9000)
+    made.answer(limited, False)
+    for flight in (held, limited):
+        made.land(flight)
+    for later, lanes in ((8999, 2), (9000, 0)):
+        made.now = NOW + later
+        made.tend()
+        assert sum(made.dispatch.states().values()) == lanes
+
+
 def test_the_lane_of_a_deleted_hook_is_dropped_even_with_its_breaker_open() -> None:
     made = world(WIDE)
     for _ in range(10):
@@ -419,6 +435,7 @@ def test_what_was_restored_drains_at_a_bounded_rate() -> None:
     made = world(WIDE, 1, maxInFlight=64)
     items = [Item(f"m{n}", hook_id(1), 0, n, NOW, due=NOW - MINUTE, place=n) for n in range(9)]
     made.dispatch.restore(items, {})
+    assert made.in_memory() == 0
     started: list[Item] = []
     for now in (NOW, NOW + 999, NOW + 1000, NOW + 2000):
         while item := made.dispatch.start(now):

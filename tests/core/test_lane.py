@@ -292,8 +292,14 @@ def test_a_retry_is_one_of_an_outage_when_it_is_more_than_a_second_late(late: in
     assert len(made.run()) == starts
 
 
-def test_a_busy_hooks_own_overflow_is_not_slowed_down() -> None:
+@pytest.mark.parametrize("recovered", [False, True])
+def test_a_busy_hooks_own_overflow_is_not_slowed_down_not_even_after_an_outage(recovered: bool) -> None:
     made = warmed(maxInFlight=64)
+    if recovered:
+        made.answer(sent(made)[0], False, None, 1000)
+        made.land(made.flights[0])
+        made.now += 1000
+        made.ends(sent(made)[0])
     sent(made, 64)
     for _ in range(30):
         made.arrive()
