@@ -149,7 +149,7 @@ def test_a_probe_that_was_not_sent_is_tried_with_the_next_job() -> None:
 def test_a_job_that_was_a_probe_once_is_none_when_it_ends_untried() -> None:
     made = opened()
     made.now += 30_000
-    made.fails(made.run()[0], 0)
+    made.fails(made.run()[0], 10**6)
     sent(made)
     made.now += 60_000
     (probe,) = made.run()

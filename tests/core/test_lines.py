@@ -164,6 +164,17 @@ def test_a_line_is_remembered_while_one_that_was_passed_has_not_ended() -> None:
     assert len(lines) == 0
 
 
+def test_those_that_come_after_the_next_has_ended_overtake_it_too() -> None:
+    first, second = item(1, NOW), item(2)
+    lines = standing(first, second)
+    lines.failed(first, b"u1")
+    lines.passed(NOW + MINUTE)
+    lines.end(second, b"u1")
+    third = item(3)
+    assert lines.add(third, b"u1") is third
+    assert lines.overtook(third, b"u1")
+
+
 # Against a naive model
 
 
