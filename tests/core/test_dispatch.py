@@ -146,6 +146,49 @@ def test_a_slot_for_retries_that_gets_free_asks_one_hook_of_a_thousand_that_wait
     assert counted.asked <= 500
 
 
+def test_a_hooks_next_job_goes_when_an_answer_came_and_need_not_wait_until_its_record_is_durable() -> None:
+    made = world(LIMITS, 1, maxInFlight=1)
+    made.arrive()
+    made.arrive()
+    made.answer(made.run()[0], False)
+    assert len(made.run()) == 1
+
+
+def test_a_slot_that_gets_free_after_all_were_asked_is_offered_again() -> None:
+    made = world(LIMITS, 4)
+    for number in range(1, 5):
+        failing(made, number)
+    made.now += 5000
+    first = made.run()[0].item
+    made.dispatch.answered(first, made.now, False)
+    made.dispatch.ended(first)
+    assert made.dispatch.start(made.now) is None
+    made.dispatch.landed(first)
+    item = made.dispatch.start(made.now)
+    assert item is not None
+    assert item.hook_id == hook_id(4)
+
+
+def test_a_parked_job_goes_when_its_record_is_there() -> None:
+    made = world(LIMITS, 1, maxInFlight=1)
+    made.arrive()
+    item = made.arrive()
+    made.run()
+    made.parking += made.dispatch.unstarted(0, made.now)
+    made.ends(made.flights[0])
+    assert made.run() == []
+    made.park()
+    assert [flight.item for flight in made.run()] == [item]
+
+
+def test_a_lane_that_was_dropped_while_it_was_to_be_asked_is_no_trouble() -> None:
+    made = world()
+    made.arrive()
+    made.ends(made.run()[0])
+    made.tend()
+    assert made.run() == []
+
+
 # Alarms
 
 
@@ -212,9 +255,11 @@ def test_alarms_that_were_overtaken_by_earlier_ones_are_not_kept() -> None:
     failing(made, 1, 36_000_000)
     for _ in range(1000):
         made.arrive()
-        for flight in made.run():
-            made.ends(flight)
-        made.now += 10
+        made.arrive()
+        for _ in range(2):
+            made.now += 10
+            made.ends(made.run()[0])
+            made.run()
     assert len(made.dispatch._timers) < 200
     assert made.dispatch._timers[0][0] <= NOW + 36_000_000
 

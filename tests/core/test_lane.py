@@ -156,6 +156,7 @@ def test_a_job_that_was_a_probe_once_is_none_when_it_ends_untried() -> None:
     made.put(1, enabled=False)
     made.run()
     made.untried()
+    assert made.dispatch.states()["half-open"] == 1
     made.put(1)
     assert sent(made) == []
     made.ends(probe)
@@ -290,6 +291,20 @@ def test_a_retry_is_one_of_an_outage_when_it_is_more_than_a_second_late(late: in
     made.unfinished.update({item.offset: item for item in items})
     made.dispatch.restore(items, {})
     assert len(made.run()) == starts
+
+
+def test_first_attempts_that_an_open_breaker_kept_back_drain_at_a_bounded_rate() -> None:
+    made = opened()
+    for _ in range(20):
+        made.arrive()
+    made.now += 5000
+    made.tend()
+    made.park()
+    made.now += 25_000
+    made.ends(made.run()[0])
+    while made.run() or made.flights:
+        made.ends(made.flights[0])
+    assert len(made.unfinished) == 21 - LIMITS.drain_per_s
 
 
 @pytest.mark.parametrize("recovered", [False, True])

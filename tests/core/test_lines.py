@@ -99,6 +99,16 @@ def test_a_failing_job_that_becomes_the_first_is_stepped_past_too() -> None:
     assert lines.passed(NOW + MINUTE) == [third]
 
 
+def test_the_minute_of_one_that_has_ended_or_was_passed_already_means_nothing() -> None:
+    first, other = item(1, NOW), item(2, NOW)
+    lines = standing(first)
+    lines.add(other, b"u2")
+    for one, name in ((first, b"u1"), (other, b"u2"), (other, b"u2")):
+        lines.failed(one, name)
+    lines.end(first, b"u1")
+    assert lines.passed(NOW + MINUTE) == []
+
+
 def test_two_failing_jobs_are_both_stepped_past() -> None:
     first, second, third = item(1, NOW), item(2, NOW + 1), item(3)
     lines = standing(first, second, third)
