@@ -42,9 +42,8 @@ async def main(faults: list[Fault], quick: bool, keep: str) -> int:
 
 
 def _chosen(words: list[str], quick: bool) -> list[Fault]:
-    return [
-        fault for fault in FAULTS if (fault.quick or not quick) and (not words or any(w in fault.name for w in words))
-    ]
+    part = [fault for fault in FAULTS if (fault.quick if quick else fault.whole)]
+    return [fault for fault in part if not words or any(word in fault.name for word in words)]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from streams.kafka.publisher import publisher
 from streams.settings import Settings
 from tests.faults.facts import Wanted, Watched, wanted
 
-PER_S = 120
+PER_S, PER_S_QUICK = 120, 60
 KEYS = 7
 PAD = "x" * 300
 AGAIN_S = 0.2
@@ -51,7 +51,7 @@ class Load:
         for watched in hooks:
             self._tenants[watched.of].append(watched)
 
-    async def steady(self, seconds: float, choose: Callable[[int], str], per_s: int = PER_S) -> None:
+    async def steady(self, seconds: float, choose: Callable[[int], str], per_s: int) -> None:
         """Hand out events at this rate for so long."""
         began = time.monotonic()
         for number in range(int(seconds * per_s)):

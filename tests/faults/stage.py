@@ -17,7 +17,7 @@ from streams.kafka import reader, topics
 from streams.supervisor import Supervisor
 from tests.faults.commits import past_unfinished
 from tests.faults.facts import SECRET, Ended, Facts, Span, Watched
-from tests.faults.load import Load, among
+from tests.faults.load import PER_S, PER_S_QUICK, Load, among
 from tests.faults.receiver import Receiving
 from tests.line import KEY, ROLES, Line, Role, apart, environment, line
 
@@ -41,6 +41,11 @@ class Place(Struct, frozen=True, kw_only=True):
     jars: Path
     quick: bool = False
 
+    @property
+    def per_s(self) -> int:
+        """Events a second; the tests that run beside it want some of the machine too."""
+        return PER_S_QUICK if self.quick else PER_S
+
     def seconds(self, whole: float, quick: float) -> float:
         """How long something takes in this run."""
         return quick if self.quick else whole
@@ -49,12 +54,13 @@ class Place(Struct, frozen=True, kw_only=True):
 class Stage:
     """One scenario's line. `choose` says whose the next event is; a scenario may change it."""
 
-    def __init__(self, the: Line, receiver: Receiving, load: Load, facts: Facts, directory: Path) -> None:
+    def __init__(self, the: Line, receiver: Receiving, load: Load, facts: Facts, directory: Path, per_s: int) -> None:
         self.line = the
         self.receiver = receiver
         self.load = load
         self.facts = facts
         self.directory = directory
+        self.per_s = per_s
         self.choose: Callable[[int], str] = among(facts.hooks)
         self._logged: dict[tuple[int, int], Ended] = {}
 
@@ -69,16 +75,16 @@ class Stage:
 
     async def undisturbed(self, seconds: float) -> None:
         """Load with nothing else; the first second warms up and does not count."""
-        await self.load.steady(WARM_S, self.choose)
+        await self.load.steady(WARM_S, self.choose, self.per_s)
         begin = time.monotonic()
-        await self.load.steady(seconds, self.choose)
+        await self.load.steady(seconds, self.choose, self.per_s)
         self.facts.undisturbed = Span(begin, time.monotonic())
 
     @asynccontextmanager
     async def disturbed(self) -> AsyncIterator[None]:
         """Load that goes on for the life of the block, which is the fault."""
         begin = time.monotonic()
-        loading = asyncio.create_task(self.load.steady(3600, lambda number: self.choose(number)))
+        loading = asyncio.create_task(self.load.steady(3600, lambda number: self.choose(number), self.per_s))
         try:
             yield
         finally:
@@ -170,7 +176,7 @@ async def stage(
         line(settings, directory, names=() if supervised else names, static=static) as the,
         _supervising(the, directory, names if supervised else ()),
     ):
-        it = Stage(the, receiver, Load(settings), Facts(fault=fault, hooks=list(hooks)), directory)
+        it = Stage(the, receiver, Load(settings), Facts(fault=fault, hooks=list(hooks)), directory, place.per_s)
         await the.ready()
         await it.add(hooks)
         beside = [asyncio.create_task(it.load.run()), asyncio.create_task(it.follow())]

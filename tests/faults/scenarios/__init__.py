@@ -21,12 +21,16 @@ from tests.faults.stage import Place
 
 
 class Fault(Struct, frozen=True):
-    """A scenario by its name. `alone`: it compares latencies, so nothing else may run. `quick`: in `make test` too."""
+    """A scenario by its name. `alone`: it compares latencies, so nothing else may run.
+
+    `quick`: it runs inside `make test`; `whole`: it runs in `make faults`.
+    """
 
     name: str
     run: Callable[[Place], Awaitable[Facts]]
     alone: bool = False
     quick: bool = False
+    whole: bool = True
 
 
 FAULTS: tuple[Fault, ...] = (
@@ -39,11 +43,12 @@ FAULTS: tuple[Fault, ...] = (
     Fault("broker paused", brokers.paused),
     Fault("senders join and leave", members.join_and_leave),
     Fault("clock moved", members.clock_moved),
-    *(Fault(f"crash {words}", crashes.at(point), quick=True) for point, words in crashes.POINTS.items()),
+    *(Fault(f"crash {words}", crashes.at(point)) for point, words in crashes.POINTS.items()),
+    Fault("crash at every point", crashes.at(*crashes.POINTS), quick=True, whole=False),
     Fault("every Retry-After", asking.every_form, quick=True),
     Fault("hooks changed", changes.with_retries_pending, quick=True),
     Fault("duplicate events", inputs.duplicates),
-    Fault("poisoned records", inputs.poisoned, quick=True),
+    Fault("poisoned records", inputs.poisoned),
     Fault("compaction in a restore", restores.while_compacting),
     Fault("endpoint hangs", endpoints.hanging, alone=True, quick=True),
     Fault("endpoint drips", endpoints.dripping, alone=True),

@@ -13,25 +13,25 @@ from tests.line import Role
 
 __all__ = ["POINTS", "at"]
 
-TIMES, TIMES_QUICK = 4, 2
+TIMES = 4
 PASSED = 15
 """How often the point is passed before the crash, so that it falls into the middle of things."""
 
 DIES_WITHIN_S = 40.0
 
 
-def at(point: str) -> Callable[[Place], Awaitable[Facts]]:
-    """The scenario of one point."""
+def at(*points: str) -> Callable[[Place], Awaitable[Facts]]:
+    """The scenario of one point, again and again, or of several, once each."""
 
     async def crash(place: Place) -> Facts:
-        hooks = mixture()
-        async with stage(place, f"crash {POINTS[point]}", hooks) as the:
+        hooks, words = mixture(), POINTS[points[0]] if len(points) == 1 else "at every point"
+        async with stage(place, f"crash {words}", hooks) as the:
             behave(the.receiver, hooks)
-            await the.undisturbed(place.seconds(3, 2))
+            await the.undisturbed(2)
             whole = the.line.roles["sender"]
             async with the.disturbed():
                 await whole.stop()
-                for number in range(TIMES_QUICK if place.quick else TIMES):
+                for number, point in enumerate(points * (TIMES // len(points))):
                     await _crash(the, point, PASSED + 7 * number)
                 await whole.start()
                 await whole.ready()

@@ -25,7 +25,7 @@ async def on_one_host(place: Place) -> Facts:
             the.receiver.behaviours[watched.path] = always(Manner(ending="hang"))
         await the.add([*healthy[AT_FIRST:], *bad])
         the.choose = shares(bad, healthy)
-        await the.load.steady(LEARNT_S, the.choose)
+        await the.load.steady(LEARNT_S, the.choose, the.per_s)
         async with the.disturbed():
             await asyncio.sleep(FAULT_S)
         the.receiver.behaviours.clear()
