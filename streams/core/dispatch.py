@@ -59,6 +59,19 @@ class Dispatch:
             lane.restored(holds.get(item.hook_id, 0))
             self._call(item.hook_id)
 
+    def follow(self, item: Item) -> None:
+        """A job that another flight of this process still has on the wire: it takes its place in line and waits."""
+        self._lane(item).add(item, parking=True)
+
+    def followed(self, item: Item, ended: bool) -> None:
+        """That flight is over: the job has ended with it, or may go."""
+        lane = self._lane(item)
+        if ended:
+            lane.drop(item)
+        else:
+            lane.back(item)
+        self._call(item.hook_id)
+
     def start(self, now: int) -> Item | None:
         """The next job that goes, None when none may. Its slot is taken until `landed`."""
         while self._timers and self._timers[0][0] <= now:

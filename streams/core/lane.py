@@ -111,7 +111,7 @@ class Lane:
             self._line_up()
 
     def add(self, item: Item, parking: bool = False) -> None:
-        """An unfinished job comes in: new, or restored from `hooks.retries`; `parking` if its record is on the way."""
+        """An unfinished job comes in: new, or restored from `hooks.retries`; `parking` if it must not go yet."""
         if item.place < 0:
             self.in_memory += 1
         if parking:
@@ -128,7 +128,7 @@ class Lane:
         name = self._line_of(item)
         if self._lines is not None and name is not None and item.attempts == 1:
             self._lines.failed(item, name)
-        self._back(item)
+        self.back(item)
 
     def end(self, item: Item) -> None:
         """A job's outcome is durable."""
@@ -168,15 +168,15 @@ class Lane:
 
     def begin(self, item: Item, now: int, enabled: bool) -> None:
         """The job goes: to its endpoint, or to end untried."""
-        posts = enabled and not item.expired
+        item.posts = enabled and not item.expired
         self._away.add(item)
         self._flying[item] = self.breaker
         self.in_memory -= item.place < 0
         if item.place >= 0 and self._bounded(item, now):
             self._drain.take(now)
-        item.second = bool(item.attempts) or self.troubled or not posts
+        item.second = bool(item.attempts) or self.troubled or not item.posts
         item.probe = False
-        if not posts:
+        if not item.posts:
             return
         if self._rate:
             self._rate.take(now)
@@ -213,9 +213,14 @@ class Lane:
     def parked(self, item: Item) -> None:
         """A job is on `hooks.retries` now; if it may go, it waits there."""
         self.in_memory -= 1
-        self._back(item)
+        self.back(item)
 
-    def _back(self, item: Item) -> None:
+    def drop(self, item: Item) -> None:
+        """A job that was added as parking has ended."""
+        self.in_memory -= item.place < 0
+        self.end(item)
+
+    def back(self, item: Item) -> None:
         """It may go again, unless an order came meanwhile and it stands behind another."""
         self._away.discard(item)
         if not item.held:

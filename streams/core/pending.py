@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from streams.core.records import Attempt, Coordinates, Incoming, Job, Ms, Outgoing, Pending
+from streams.core.records import Attempt, Incoming, Job, Outgoing, Pending
 
 TOPIC = "hooks.retries"
 
@@ -20,7 +20,8 @@ class Item(Struct, eq=False, gc=False):
     `offset` is its job's place in the partition and thereby in line, `place` where it lies in `hooks.retries` (-1 when
     only memory holds it), `due` the moment before which it must not go and `since` when it came into these hands;
     `line` is its event's key. `held`: it stands behind another; `probe`: its answer decides about the breaker;
-    `second`: it takes a slot of those for retries; `expired`: it ends untried.
+    `second`: it takes a slot of those for retries; `expired`: it ends untried;
+    `posts`: it was let go to its endpoint.
     """
 
     id: str
@@ -38,32 +39,15 @@ class Item(Struct, eq=False, gc=False):
     probe: bool = False
     second: bool = False
     expired: bool = False
+    posts: bool = False
 
     def __lt__(self, other: "Item") -> bool:
         """By due time, then by place in line."""
         return (self.due, self.offset) < (other.due, other.offset)
 
 
-class _At(Struct):
-    at: Ms
-
-
-class _Index(Struct, rename="camel"):
-    """What memory keeps of a pending record; the decoder passes over the body."""
-
-    id: str
-    hook_id: str
-    due_at: Ms
-    job: Coordinates
-    wait_ms: Ms = 0
-    hold_until: Ms = 0
-    attempts: list[_At] = []
-    event_key: bytes | None = None
-
-
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Pending)
-_index = msgspec.json.Decoder(_Index)
 
 
 def put(job: Job, item: Item, history: Sequence[Attempt], now_ms: int, hold_until: int = 0) -> Outgoing:
@@ -124,7 +108,7 @@ def index(record: Incoming, now_ms: int) -> tuple[Item, int]:
 
     No wait is longer than the one that was asked for: a due time written by a wrong clock must not strand a job.
     """
-    found = _index.decode(record.value or b"")
+    found = _decoder.decode(record.value or b"")
     due = min(found.due_at, now_ms + found.wait_ms)
     item = Item(
         id=found.id,

@@ -58,9 +58,10 @@ class Delivering:
         known = self._hooks.get(item.hook_id)
         if known is None or not (known.hook.enabled or known.hook.keep_pending):
             return CANCELLED
-        if not known.hook.enabled:
-            return Wait(0.0)  # disabled a moment ago, and what is pending is kept
-        return EXPIRED if item.expired else None
+        if item.expired:
+            return EXPIRED
+        # Disabled a moment ago, and what is pending is kept; or enabled a moment ago, and it was let go to be cancelled.
+        return None if known.hook.enabled and item.posts else Wait(0.0)
 
     async def attempt(self, job: Job, history: list[Attempt]) -> tuple[Answer, Wait | End]:
         """One POST, added to the history, and what follows from it."""

@@ -208,6 +208,7 @@ class Sender:
         partition.items[item.id] = item
         partition.keep(item)
         if item.id in self._flights.under_way:
+            self._dispatch.follow(item)
             self._tasks.create_task(self._follow(partition, item, job))
             return None
         return None if self._dispatch.take(item, job.hook_version, item.since) else item
@@ -217,24 +218,25 @@ class Sender:
         free = []
         for item in items:
             if item.id in self._flights.under_way:
+                self._dispatch.follow(item)
                 self._tasks.create_task(self._follow(partition, item, None))
             else:
                 free.append(item)
         return free
 
     async def _follow(self, partition: Partition, item: Item, job: Job | None) -> None:
-        """A job that is on the wire, left over from before a rebalance, ends with that attempt or begins again."""
+        """A job that is on the wire, left over from before a rebalance, ends with that attempt or begins again.
+
+        So does a replay that comes while its original's end is being written down; but that is not its own end.
+        """
         flight = self._flights.under_way[item.id]
         if flight.task:
             await asyncio.wait([flight.task])
         if partition.released:
             return
-        if not flight.ended:
-            if job is None:
-                self._dispatch.restore([item], {})
-            elif not self._dispatch.take(item, job.hook_version, item.since):
-                self._park([item])
-        else:
+        ended = flight.ended and not (job and job.replay)
+        self._dispatch.followed(item, ended)
+        if ended:
             partition.items.pop(item.id, None)
             partition.settled(item)
             if job is not None:
