@@ -136,7 +136,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 100
     pending_age_max_s: Annotated[
         float,
-        Meta(gt=0, description="A job that its hook's breaker or hold kept back for so long ends as expired."),
+        Meta(
+            gt=0,
+            le=2_592_000,
+            description="A job that its hook's breaker or hold kept back for so long ends as expired.",
+        ),
     ] = 86_400.0
     partition_jobs_max: Annotated[
         int,

@@ -19,9 +19,9 @@ END_S = 10
 """All that ends at Ctrl-C ends within this."""
 
 SUMMARY = re.compile(
-    r"events (\d+), deliveries (\d+), delivered (\d+), retries (\d+), exhausted (\d+), unexplained (\d+)"
+    r"events (\d+), deliveries (\d+), delivered (\d+), retries (\d+), exhausted (\d+), waiting (\d+), unexplained (\d+)"
 )
-NOTHING = "events 0, deliveries 0, delivered 0, retries 0, exhausted 0, unexplained 0"
+NOTHING = "events 0, deliveries 0, delivered 0, retries 0, exhausted 0, waiting 0, unexplained 0"
 
 
 @pytest.fixture
@@ -56,12 +56,13 @@ async def test_in_a_pipe_it_prints_plain_lines_and_accounts_for_every_delivery(
         await demo.leaves_nothing()
     text = (tmp_path / "out").read_text()
     assert not re.search(r"[^\x20-\x7e\n]", text)
-    events, deliveries, delivered, retries, exhausted, unexplained = summary(text)
+    events, deliveries, delivered, retries, exhausted, waiting, unexplained = summary(text)
     assert 1 <= events <= 13
-    assert (deliveries, delivered, exhausted, unexplained) == (3 * events, 2 * events, events, 0)
-    assert retries == 2 * events + 3 * events
-    for hook, status in (("healthy", "ok"), ("fails twice", "ok"), ("always fails", "error")):
-        assert re.search(rf"^{hook} +{status} +\d+\.\d\d % +{events} ", text, re.MULTILINE)
+    assert (deliveries + waiting, delivered + exhausted, unexplained) == (3 * events, deliveries, 0)
+    assert events <= delivered <= 2 * events
+    assert 1 <= exhausted <= retries
+    for hook, status in (("healthy", "ok"), ("fails at times", "ok"), ("always fails", "error")):
+        assert re.search(rf"^{hook} +{status} +\d+\.\d\d % +\d+ ", text, re.MULTILINE)
     for words in ("starting the broker", "making 12 topics", "router is ready", "sender is ready", "health is ready"):
         assert any(words in line for line in demo.words), words
     assert re.fullmatch(r"first delivery \d+\.\d s after the start", demo.words[-2])
@@ -100,8 +101,8 @@ async def test_ctrl_c_on_a_terminal_ends_it_on_your_cluster_which_it_leaves_as_i
         assert await demo.ends(within_s=END_S) == 0
         await demo.leaves_nothing()
         await terminal.shows(SUMMARY.pattern)
-    events, deliveries, *_, unexplained = summary(terminal.printed.replace("\r", ""))
-    assert (deliveries, unexplained) == (3 * events, 0)
+    events, deliveries, *_, waiting, unexplained = summary(terminal.printed.replace("\r", ""))
+    assert (deliveries + waiting, unexplained) == (3 * events, 0)
     for shown in ("running for 0 s; Ctrl-C ends it", "waiting for the last deliveries", "ended after"):
         assert shown in terminal.printed
     assert f"export HOOKLINE_TOPIC_PREFIX={prefix}" in terminal.printed

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import orjson
 from msgspec import Struct, structs
@@ -16,6 +17,7 @@ from msgspec import Struct, structs
 from streams.cli.up import ROLES, Say, Watch, role_environ
 from streams.core.errors import BrokerUnreachable, LocalBrokerFailed
 from streams.core.records import Outgoing
+from streams.core.signing import WEBHOOK_ID
 from streams.kafka import admin, clients, topics
 from streams.kafka.answers import answered
 from streams.kafka.broker import LocalBroker
@@ -24,7 +26,7 @@ from streams.kafka.broker_ready import free_port
 from streams.kafka.publisher import Publisher, publisher
 from streams.settings import LOOPBACK, PREFIX, Settings
 from streams.supervisor import Supervisor, first
-from streams.web.receiver import Behaviour, Receiver, misbehaving
+from streams.web.receiver import Behaviour, Received, Receiver, Reply, misbehaving
 
 ROLES_STOP_S = 3.0
 """A stop takes half a second; nothing of the demo is worth a longer wait."""
@@ -45,7 +47,13 @@ class Line(Struct):
 
 def behaviours() -> dict[str, Behaviour]:
     """The receivers, by the names of their hooks."""
-    return {"healthy": misbehaving(), "fails twice": misbehaving(fail=2), "always fails": misbehaving(math.inf)}
+    return {"healthy": misbehaving(), "fails at times": _at_times, "always fails": misbehaving(math.inf)}
+
+
+async def _at_times(request: Received) -> Reply:
+    """Answer 500 to the first two attempts of every third delivery; more, and its breaker would open."""
+    unlucky = crc32((request.header(WEBHOOK_ID) or "").encode()) % 3 == 0
+    return Reply(status=500 if unlucky and request.attempt <= 2 else 200)
 
 
 def hook_ids() -> dict[str, str]:
@@ -127,9 +135,11 @@ def _hook(hook: str, name: str, url: str) -> dict[str, Any]:
         "signingKey": secrets.token_hex(16),
         "enabled": True,
         "createdAt": 0,
-        "delivery": {"retry": "logto"},  # 0.3, 0.6 and 1.2 s, short enough to be watched
+        # Short enough to be watched; the one that always fails is given up before its breaker opens.
+        "delivery": {"retry": {"scheduleSeconds": [0.3] if name == "always fails" else [0.3, 0.6, 1.2]}},
     }
 
 
 def _environ(role: str, settings: Settings) -> dict[str, str]:
-    return role_environ(role, settings, os.environ) | {PREFIX + "TOPIC_PREFIX": settings.topic_prefix}
+    ours = {PREFIX + "TOPIC_PREFIX": settings.topic_prefix, PREFIX + "PARK_AFTER_S": "1"}
+    return role_environ(role, settings, os.environ) | ours

@@ -29,6 +29,9 @@ EVENTS_PER_S = 4
 SETTLE_S = 30.0
 """How long the end waits for deliveries under way; the hooks' schedule takes 2.5 s, a busy machine its time."""
 
+PATIENCE_S = 2.0
+"""How long the end waits for retries that are due soon; what waits for an endpoint that only fails, waits on."""
+
 SETTLE_TOLD_S = 4.5
 """The same after Ctrl-C, which ends everything within ten seconds; a second Ctrl-C ends the wait."""
 
@@ -92,12 +95,15 @@ class Demo:
         self._tally.published(event, event_id)
 
     async def _settled(self) -> None:
-        while self._tally.unexplained or not self._tally.reported:
+        patience = time.monotonic() + PATIENCE_S
+        while (
+            self._tally.unexplained or not self._tally.reported or (self._tally.waiting and time.monotonic() < patience)
+        ):
             await asyncio.sleep(0.1)
 
     async def _follow(self, settings: Settings) -> None:
-        """Read outcomes and reports as they come."""
-        names = (settings.topic_prefix + topics.LOG, settings.topic_prefix + topics.HEALTH)
+        """Read outcomes, reports and what waits as they come."""
+        names = [settings.topic_prefix + name for name in (topics.LOG, topics.RETRIES, topics.HEALTH)]
         async for record in reader.tail(settings, *names, from_beginning=True):
             if record.at.topic == names[0]:
                 outcome = msgspec.json.decode(record.value or b"", type=Outcome)
@@ -105,6 +111,8 @@ class Demo:
                     self._screen.say(f"first delivery {time.monotonic() - self._began:.1f} s after the start")
                 self._tally.outcome(outcome)
                 self._screen.tell(_ended(outcome, self._tally.hooks[outcome.hook_id]))
+            elif record.at.topic == names[1]:
+                self._tally.waits((record.key or b"").decode(), settled=record.value is None)
             elif record.value:
                 report = msgspec.json.decode(record.value, type=Report)
                 self._tally.reports[report.hook_id] = report

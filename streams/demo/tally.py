@@ -29,6 +29,7 @@ class Tally:
         self.events: Counter[str] = Counter()
         self.expected: set[str] = set()
         self.ended: dict[str, str] = {}
+        self.waiting: set[str] = set()
         self.retries = 0
         self.reports: dict[str, Report] = {}
         self.lines: deque[Sight] = deque(maxlen=LINES_MAX)
@@ -44,10 +45,17 @@ class Tally:
             self.ended[outcome.id] = outcome.status
             self.retries += max(len(outcome.attempts) - 1, 0)
 
+    def waits(self, delivery_id: str, settled: bool) -> None:
+        """A record of `hooks.retries` was read: a delivery waits there, or does no more."""
+        if settled:
+            self.waiting.discard(delivery_id)
+        else:
+            self.waiting.add(delivery_id)
+
     @property
     def unexplained(self) -> int:
-        """Expected deliveries without an outcome, and outcomes nobody expected."""
-        return len(self.expected ^ self.ended.keys())
+        """Expected deliveries that neither have an outcome nor wait, and outcomes nobody expected."""
+        return len((self.expected - self.waiting) - self.ended.keys()) + len(self.ended.keys() - self.expected)
 
     @property
     def reported(self) -> bool:
@@ -63,5 +71,6 @@ class Tally:
             "delivered": statuses["delivered"],
             "retries": self.retries,
             "exhausted": statuses["exhausted"],
+            "waiting": len(self.waiting - self.ended.keys()),
             "unexplained": self.unexplained,
         }

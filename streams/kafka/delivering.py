@@ -60,7 +60,7 @@ class Delivering:
             return CANCELLED
         if item.expired:
             return EXPIRED
-        # Disabled a moment ago, and what is pending is kept; or enabled a moment ago, and it was let go to be cancelled.
+        # Disabled a moment ago, and pending jobs are kept; or enabled a moment ago, and it was let go to be cancelled.
         return None if known.hook.enabled and item.posts else Wait(0.0)
 
     async def attempt(self, job: Job, history: list[Attempt]) -> tuple[Answer, Wait | End]:
