@@ -25,6 +25,9 @@ OUTCOME_S = 3.0
 ON_THE_WIRE_S = 0.5
 """Between an answer going out here and the sender having stopped sending to its hook."""
 
+NOTED_S = 0.5
+"""A request that was on the wire when its sender died is read, and noted, a little later."""
+
 RESENT_S = 1.0
 """A reused connection that dies within this time is tried once more at once, as the same attempt (CONTRACT 5)."""
 
@@ -158,7 +161,9 @@ def _resent(earlier: Arrival, later: Arrival) -> bool:
 def _excused(facts: Facts, earlier: Arrival, later: Arrival) -> bool:
     """Whether the earlier one may have been in flight at a crash that the later one followed."""
     end = earlier.at + NO_ANSWER_S if earlier.answered is None else earlier.answered + OUTCOME_S
-    return any(earlier.at <= span.end and end >= span.begin and later.at >= span.begin for span in facts.unsafe)
+    return any(
+        earlier.at - NOTED_S <= span.end and end >= span.begin and later.at >= span.begin for span in facts.unsafe
+    )
 
 
 def _unexcused(facts: Facts, arrivals: dict[str, list[Arrival]], extra: dict[str, int]) -> list[str]:
