@@ -27,6 +27,9 @@ SETTLED_S = 45.0
 LINGER_S = 1.0
 """A repeat that nobody asked for comes at once or never; there is no condition to wait for."""
 
+ARRIVED_S = 10.0
+"""The longest wait for what was published before the fault; what comes later was slow without it."""
+
 POLL_S = 0.05
 WARM_S = 1.0
 RSS_MIB_MAX = 600
@@ -74,11 +77,18 @@ class Stage:
             await self.line.took(places)
 
     async def undisturbed(self, seconds: float) -> None:
-        """Load with nothing else; the first second warms up and does not count."""
+        """Load with nothing else, until it has arrived; the first second warms up and does not count."""
         await self.load.steady(WARM_S, self.choose, self.per_s)
         begin = time.monotonic()
         await self.load.steady(seconds, self.choose, self.per_s)
         self.facts.undisturbed = Span(begin, time.monotonic())
+        healthy = {watched.id for watched in self.facts.hooks if watched.healthy}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ARRIVED_S):
+                await self.load.sent()
+                sent = {job.id for job in self.load.wanted if job.hook in healthy}
+                while not sent <= {arrival.id for arrival in self.receiver.arrivals}:
+                    await asyncio.sleep(POLL_S)
 
     @asynccontextmanager
     async def disturbed(self) -> AsyncIterator[None]:

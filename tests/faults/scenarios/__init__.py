@@ -1,4 +1,4 @@
-"""The faults, in the order in which they run."""
+"""The faults, in the order in which they run: of those side by side, no two that only start processes."""
 
 from collections.abc import Awaitable, Callable
 
@@ -35,18 +35,18 @@ class Fault(Struct, frozen=True):
 
 FAULTS: tuple[Fault, ...] = (
     Fault("router killed", kills.router),
+    Fault("broker down", brokers.down),
+    Fault("clock moved", members.clock_moved),
+    Fault("every Retry-After", asking.every_form, quick=True),
     Fault("sender killed", kills.sender, quick=True),
+    Fault("broker paused", brokers.paused),
+    Fault("hooks changed", changes.with_retries_pending, quick=True),
+    Fault("senders join and leave", members.join_and_leave),
     Fault("health killed", kills.health),
     Fault("rolling restart", kills.rolling, quick=True),
     Fault("broker killed", brokers.killed),
-    Fault("broker down", brokers.down),
-    Fault("broker paused", brokers.paused),
-    Fault("senders join and leave", members.join_and_leave),
-    Fault("clock moved", members.clock_moved),
     *(Fault(f"crash {words}", crashes.at(point)) for point, words in crashes.POINTS.items()),
     Fault("crash at every point", crashes.at(*crashes.POINTS), quick=True, whole=False),
-    Fault("every Retry-After", asking.every_form, quick=True),
-    Fault("hooks changed", changes.with_retries_pending, quick=True),
     Fault("duplicate events", inputs.duplicates),
     Fault("poisoned records", inputs.poisoned),
     Fault("compaction in a restore", restores.while_compacting),
