@@ -2,6 +2,8 @@
 
 import asyncio
 
+import orjson
+
 from streams.core.records import Outgoing
 from streams.kafka import topics
 from tests.faults.facts import Facts, Watched
@@ -61,7 +63,7 @@ def _poison(watched: Watched, forbidden: str) -> list[Outgoing]:
         *(Outgoing(topic="identity.user", key=b"u1", value=value) for value in BAD_EVENTS),
         *(Outgoing(topic=topics.DELIVERIES, key=key, value=value) for value in BAD_JOBS),
         Outgoing(topic=topics.CONFIG, key=key, value=b'{"id": 7}'),
-        Outgoing(topic=topics.CONFIG, key=shut["id"].encode(), value=str(shut).replace("'", '"').encode()),
+        Outgoing(topic=topics.CONFIG, key=shut["id"].encode(), value=orjson.dumps(shut)),
         Outgoing(topic=topics.LOG, key=key, value=b"no outcome"),
         Outgoing(topic=topics.RETRIES, key=b"msg_nobody", value=b"nothing pending"),
     ]
