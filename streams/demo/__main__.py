@@ -19,9 +19,11 @@ from streams.core.errors import HooklineError
 def main(seconds: float) -> None:
     """Run the demo and exit."""
     began = time.monotonic()
-    click.echo("Hookline demo: events from Kafka become signed webhooks. Ctrl-C ends it and all it starts.", err=True)
-    logging.getLogger().addHandler(logging.NullHandler())  # what libraries think is for the roles' logs
-    try:
+    try:  # from the first word on, because it says that Ctrl-C ends it
+        click.echo(
+            "Hookline demo: events from Kafka become signed webhooks. Ctrl-C ends it and all it starts.", err=True
+        )
+        logging.getLogger().addHandler(logging.NullHandler())  # what libraries think is for the roles' logs
         from streams.demo.playing import play  # after the first words, because it imports everything
 
         tally = asyncio.run(play(seconds, began))
