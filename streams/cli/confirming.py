@@ -16,10 +16,10 @@ def require_somebody(*, yes: bool, dry_run: bool) -> None:
         raise click.UsageError("there is no terminal to ask on: say --yes, or --dry-run")
 
 
-def confirm(question: str) -> None:
-    """Ask; anything but a yes ends the command with exit code 1."""
+def confirm(question: str, declined: str = "nothing was sent") -> None:
+    """Ask; anything but a yes ends the command with exit code 1, and these words."""
     # Not click.confirm, which prints a blank to stdout.
     click.echo(f"{question} [y/N] ", nl=False, err=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        tell("nothing was sent")
+        tell(declined)
         sys.exit(1)

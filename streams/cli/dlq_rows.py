@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from streams.core.deadletters import Buried
-from streams.core.records import Coordinates, Reason
+from streams.core.records import Coordinates
 
-ADVICE: dict[Reason, str] = {
+ADVICE: dict[str, str] = {
     "not-json": "Upstream must send UTF-8 JSON, nested no deeper than 500 levels; it will be refused again as it is.",
     "not-an-object": "Upstream must send a JSON object; it will be refused again as it is.",
     "missing-event": "Upstream must name the event, in `event` or in ce_type; it will be refused again as it is.",
@@ -65,7 +65,7 @@ def whole(letter: Buried, *, withheld: bool) -> dict[str, Any]:
     return {
         **summary(letter),
         **cut,
-        "next": ADVICE.get(letter.reason, "Look at the detail."),  # type: ignore[call-overload]
+        "next": ADVICE.get(letter.reason, "Look at the detail."),
         **_text("key", letter.original.key),
         "headers": [{"name": name, **_text("value", header)} for name, header in letter.original.headers],
         **value,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from streams.cli import hook_shown
+from streams.cli.confirming import confirm
 from streams.cli.output import output_option, run, settings, show, tell
 from streams.core import hook_edits
 
@@ -135,8 +136,4 @@ def ask(question: str, found: "Hooks", hook_ids: Iterable[str], words: str) -> N
         stored = found.in_force.get(hook_id)
         tell(f"{hook_id}  {printable(stored.hook.name)}  {hook_shown.host(stored.hook)}" if stored else hook_id)
     tell(words)
-    # Not click.confirm, which prints a blank to stdout.
-    click.echo(f"{question} [y/N] ", nl=False, err=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        tell("nothing was changed")
-        sys.exit(1)
+    confirm(question, "nothing was changed")

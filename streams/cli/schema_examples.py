@@ -9,8 +9,10 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.core import attempts, catalogue, deadletters, events, filters, health, jobs, samples, signing
+from streams.core import pending as waiting
 from streams.core.hooks import Known
 from streams.core.ids import delivery_id
+from streams.core.pending import Item
 from streams.core.records import (
     Answer,
     Attempt,
@@ -111,24 +113,10 @@ def outcomes() -> list[Outcome]:
 
 def pending() -> Pending:
     """The first job after its first attempt, as it waits for the second."""
-    job = _job()
-    return Pending(
-        id=job.delivery_id,
-        hook_id=job.hook_id,
-        tenant_id=job.tenant,
-        event=job.event,
-        event_id=job.event_id,
-        event_at=job.event_at,
-        due_at=NOW_MS + 5_041,
-        wait_ms=5_000,
-        attempts=[Attempt(at=NOW_MS, ms=41, status=503)],
-        source=job.source,
-        job=job.at,
-        hook_version=job.hook_version,
-        event_key=job.event_key,
-        traceparent=job.traceparent,
-        body=job.body.decode(),
-    )
+    job, answered_ms = _job(), NOW_MS + 41
+    item = Item(id=job.delivery_id, hook_id=job.hook_id, partition=0, offset=0, since=NOW_MS, due=answered_ms + 5_000)
+    history = [Attempt(at=NOW_MS, ms=41, status=503)]
+    return msgspec.json.decode(waiting.put(job, item, history, answered_ms).value or b"", type=Pending)
 
 
 def operational_events() -> list[OperationalEvent]:

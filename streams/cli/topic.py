@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 import msgspec
 
+from streams.cli.confirming import confirm
 from streams.cli.output import output_option, run, settings, show, tell
 from streams.kafka import admin
 from streams.kafka.differences import Difference
@@ -81,8 +82,4 @@ def _tell_reasons(found: Sequence[Difference]) -> None:
 def _ask(found: Sequence[Difference]) -> None:
     for difference in found:
         tell(difference.sentence)
-    # Not click.confirm, which prints a blank to stdout.
-    click.echo("Mend what can be mended? [y/N] ", nl=False, err=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        tell("nothing was changed")
-        sys.exit(1)
+    confirm("Mend what can be mended?", "nothing was changed")
