@@ -19,7 +19,7 @@ core/       the rules; nothing there waits, tells the time, rolls dice or talks 
   records       everything that travels, the one source of `schemas/`; errors, catalogue, ids, moments beside it
   events        identity events in their three spellings; deadletters: what cannot be read
   hooks         hook records and the index by tenant and event; headers, egress, address_table, filters: their rules;
-                hook_edits: changes that commands make to them
+                hook_edits: changes that commands make to them; opened: opened networks in words
   joining       event + hooks --> jobs; bodies and jobs: what a job is made of
   attempts      what an answer means; retry: when to try again; signing: what a request is signed with
   dispatch      which job goes next: lane, one hook's jobs, with its breaker, rates and lines (order); pending: waits
@@ -32,7 +32,7 @@ kafka/      the edge to Kafka: topics (the one table), admin, differences, growt
   router        Faust, by the safe subset in agents, guarded by continuity; health likewise, with switching
   sender        aiokafka: flights (jobs under way), delivering (one go at one), partition, ended; retries and clock
   broker        a local Apache Kafka: broker_files, broker_jars, broker_ready, broker_failures
-  following     reading for commands: hook_records, newest, reports, answers, originals
+  following     reading for commands: hook_records, newest, reports, answers, originals, groups
   replaying     a run that can be killed: replay_choice, bookmarks, pace; dead_letters: reading and putting back
 web/        the edge to HTTP: attempting, transport, failures, guard; receiver; status
 settings    the only reader of the environment; telemetry: log lines and metrics

@@ -28,6 +28,7 @@ COMMANDS = {
     "signature": "sign a body, or verify what you received",
     "schema": "the JSON Schemas and the AsyncAPI document",
     "config": "show the settings in force",
+    "doctor": "look at everything when something is wrong, and say what to do",
     "version": "print the version",
 }
 

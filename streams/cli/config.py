@@ -34,11 +34,11 @@ def show_settings(output: str) -> None:
         for name, (variable, _, meaning) in zip(values, settings_module.table(), strict=True)
     ]
     if output == "table":
-        rows = [row | {"value": _text(row["value"]), "default": _text(row["default"])} for row in rows]
+        rows = [row | {"value": text(row["value"]), "default": text(row["default"])} for row in rows]
     show(rows, output, COLUMNS)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """A value as the environment could give it."""
     if isinstance(value, dict):
         return ", ".join(f"{name}={topic}" for name, topic in value.items())

@@ -23,8 +23,11 @@ COLOURS = {
     "disabled": "bright_black",
     "Error": "red",
     "Success": "green",
+    "problem": "red",
+    "warning": "yellow",
+    "skipped": "bright_black",
 }
-"""Colours of words: Logto's thresholds, and how an outcome ended."""
+"""Colours of words: Logto's thresholds, how an outcome ended, and what `doctor` found."""
 
 ENDLESS = 10_000
 """Characters in a line of a table: a narrow terminal wraps it and loses nothing; rich would leave out columns."""

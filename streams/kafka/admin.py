@@ -92,6 +92,12 @@ async def cluster_id(settings: Settings) -> str:
         return str((await client.describe_cluster())["cluster_id"])
 
 
+async def brokers(settings: Settings) -> int:
+    """How many brokers the cluster has now."""
+    async with _connected(settings) as client:
+        return len((await client.describe_cluster())["brokers"])
+
+
 async def topic_names(settings: Settings) -> set[str]:
     """The names of all topics on the cluster, whoever they belong to."""
     async with _connected(settings) as client:
