@@ -91,7 +91,7 @@ async def dead_letters(ours: Settings) -> Finding:
     return warning(seen, "`hookline dlq list` says what they were") if count else ok(seen)
 
 
-ROLES = {name: partial(role, name) for name in groups.READS}
+ROLES = {name: partial(role, name) for name in topics.READS}
 """The check of each role's group, by the role's name."""
 
 

@@ -1,7 +1,7 @@
 """The AsyncAPI 3.0.0 document: every topic of the one table as a channel, and the POST to a hook's endpoint.
 
 Generated from `kafka/topics.py`, the catalogue and the record types. Which role reads and writes what stands in
-`READS` and `WRITES`; nothing else here is a decision of its own.
+`topics.READS` and `WRITES`; nothing else here is a decision of its own.
 """
 
 from typing import Any
@@ -10,18 +10,9 @@ import msgspec
 
 from streams.cli import schema_messages as messages
 from streams.cli.schema_documents import Schema
-from streams.core import catalogue
 from streams.kafka import topics
 from streams.kafka.topics import Topic
 from streams.settings import Settings
-
-READS = {
-    "router": catalogue.EVENT_TOPICS,
-    "sender": (topics.DELIVERIES,),
-    "health": (topics.LOG,),
-}
-"""What each role reads as a consumer group. All of them also view `hooks.config`, without a group; the sender reads
-`hooks.retries` back, and health `hooks.health`, when they are given a partition."""
 
 WRITES = {
     "router": (topics.DELIVERIES, topics.DEAD_LETTERS),
@@ -106,7 +97,7 @@ def _endpoint() -> Schema:
 
 
 def _operations() -> Schema:
-    reads = {f"{role}-reads-{name}": _read(role, name) for role, names in READS.items() for name in names}
+    reads = {f"{role}-reads-{name}": _read(role, name) for role, names in topics.READS.items() for name in names}
     writes = {f"{role}-writes-{name}": _operation("send", name) for role, names in WRITES.items() for name in names}
     view = {"roles-view-hooks.config": _operation("receive", topics.CONFIG)}
     post = _operation("send", "endpoint") | {

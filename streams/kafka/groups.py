@@ -9,17 +9,9 @@ from typing import Any
 from aiokafka.errors import for_code
 from msgspec import Struct
 
-from streams.core import catalogue
 from streams.kafka import agents, clients, committed, reader, topics
 from streams.kafka.clients import TopicPartition
 from streams.settings import Settings
-
-READS: Mapping[str, tuple[str, ...]] = {
-    "router": catalogue.EVENT_TOPICS,
-    "sender": (topics.DELIVERIES,),
-    "health": (topics.LOG,),
-}
-"""The topics whose records each role works on, by the role's name."""
 
 
 class Group(Struct, frozen=True):
@@ -41,7 +33,7 @@ async def look(settings: Settings, role: str) -> Group:
     if code:
         raise for_code(code)(f"group {name}")
     starts = {partition: at.offset for partition, at in known.items()}
-    return Group(name, state, len(members), await _waiting(settings, READS[role], starts))
+    return Group(name, state, len(members), await _waiting(settings, topics.READS[role], starts))
 
 
 async def arrived_since(settings: Settings, topic: str, since_ms: int) -> int:

@@ -80,3 +80,12 @@ def configuration(topic: Topic) -> dict[str, str]:
         # A hook record that does not validate must not erase its good predecessor before somebody looked.
         settings["min.compaction.lag.ms"] = str(DAY_MS)
     return settings
+
+
+READS: dict[str, tuple[str, ...]] = {
+    "router": catalogue.EVENT_TOPICS,
+    "sender": (DELIVERIES,),
+    "health": (LOG,),
+}
+"""What each role reads as a consumer group. All of them also view `hooks.config`, without a group; the sender reads
+`hooks.retries` back, and health `hooks.health`, when they are given a partition."""
