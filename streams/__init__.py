@@ -31,7 +31,7 @@ kafka/      the edge to Kafka: topics (the one table), admin, differences, growt
   view          `hooks.config` in every role
   router        Faust, by the safe subset in agents, guarded by continuity; health likewise, with switching
   sender        aiokafka: flights (jobs under way), delivering (one go at one), partition, ended; retries and clock
-  broker        a local Apache Kafka: broker_files, broker_jars, broker_ready, broker_failures
+  broker        a local Apache Kafka: broker_files, broker_jars, broker_lock, broker_ready, broker_failures
   following     reading for commands: hook_records, newest, reports, answers, originals, groups
   replaying     a run that can be killed: replay_choice, bookmarks, pace; dead_letters: reading and putting back
 web/        the edge to HTTP: attempting, transport, failures, guard; receiver; status

@@ -1,6 +1,7 @@
 """Fetches the jars of the local broker, once, with Maven from the coordinates in `deploy/kafka/pom.xml`.
 
-A download is made beside its place and renamed into it, so what is there is whole. Knows nothing of running a broker.
+A download is made beside its place, held against the lock and renamed into it, so what is there is whole and the very
+jars that were tested. Knows nothing of running a broker.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streams.core.errors import LocalBrokerFailed
-from streams.kafka import broker_failures
+from streams.kafka import broker_failures, broker_lock
 
 KAFKA = "4.3.1"
 """The version in pom.xml; also the name of the folder, so that another version is fetched anew."""
@@ -46,6 +47,7 @@ async def fetch_jars(jars: Path, tell: Callable[[str], None]) -> None:
     part = _make_part(jars)
     try:
         await _copy(maven, part)
+        _verify(part)
         _settle(part, jars)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -60,8 +62,8 @@ def _make_part(jars: Path) -> Path:
 
 
 async def _copy(maven: str, into: Path) -> None:
-    pom = next(path for path in _POMS if path.is_file())
-    arguments = ["-q", "-B", "-Dstyle.color=never", "-f", str(pom), "dependency:copy-dependencies"]
+    # -C: a file whose checksum is wrong ends it, be it a jar, a plugin or a pom.
+    arguments = ["-q", "-B", "-C", "-Dstyle.color=never", "-f", str(_pom()), "dependency:copy-dependencies"]
     process = await asyncio.create_subprocess_exec(
         maven,
         *arguments,
@@ -84,6 +86,19 @@ async def _copy(maven: str, into: Path) -> None:
             await process.wait()
     if process.returncode:
         raise LocalBrokerFailed(_reason(output.decode(errors="replace"), into))
+
+
+def _verify(part: Path) -> None:
+    different = list(broker_lock.differences(part, broker_lock.read(_pom().with_name(broker_lock.FILE))))
+    if different:
+        raise LocalBrokerFailed(
+            f"the jars that Maven fetched are not those that were locked ({'; '.join(different)}), and are not used: "
+            "find out what serves Maven's repository, and what lies in Maven's own store"
+        )
+
+
+def _pom() -> Path:
+    return next(path for path in _POMS if path.is_file())
 
 
 def _settle(part: Path, jars: Path) -> None:
