@@ -44,6 +44,7 @@ lint: setup ## style, types, lock files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.supply.locks
 
 format: setup ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
@@ -55,11 +56,13 @@ broker: setup ## a local Apache Kafka broker in the foreground
 schemas: setup ## write schemas/ again from the code's own types
 	$(BIN)/hookline schema export schemas
 
-lock: setup ## resolve the requirements again, hashed and without addresses
+lock: setup ## resolve the requirements and the broker's jars again, hashed and without addresses
 	compile="$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --python-version 3.11"
 	$$compile pyproject.toml -o $(LOCK)/run.txt
 	$$compile pyproject.toml --group dev -c $(LOCK)/run.txt -o $(LOCK)/dev.txt
+	$$compile --group audit -o $(LOCK)/audit.txt
 	printf 'uv\nhatchling\neditables\n' | $$compile - -o $(LOCK)/setup.txt
+	$(BIN)/python -m tests.supply.jars
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
