@@ -8,11 +8,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := deploy/requirements
+AUDIT := .cache/audit
 DEMO_SECONDS ?= 0
 FAULTS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test bench faults lint format broker lock schemas clean
+.PHONY: help setup demo test bench faults lint format broker lock audit sbom schemas clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -63,6 +64,19 @@ lock: setup ## resolve the requirements and the broker's jars again, hashed and 
 	$$compile --group audit -o $(LOCK)/audit.txt
 	printf 'uv\nhatchling\neditables\n' | $$compile - -o $(LOCK)/setup.txt
 	$(BIN)/python -m tests.supply.jars
+
+audit: $(AUDIT)/ready ## known vulnerabilities of what is locked; needs a network, ends with 3 when nobody answers
+	@$(BIN)/python -m tests.supply.audit $(AUDIT)/bin/pip-audit
+
+$(AUDIT)/ready: $(LOCK)/audit.txt | setup
+	@$(BIN)/python -m venv $(AUDIT)
+	$(BIN)/uv pip install --quiet --python $(AUDIT)/bin/python --require-hashes -r $(LOCK)/audit.txt
+	touch $@
+
+sbom: setup ## what ships, as CycloneDX JSON, in dist/hookline.cdx.json
+	@mkdir -p dist
+	$(BIN)/python -m tests.supply.sbom > dist/hookline.cdx.json
+	echo "sbom: dist/hookline.cdx.json"
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
