@@ -65,7 +65,7 @@ lock: setup ## resolve the requirements and the broker's jars again, hashed and 
 	printf 'uv\nhatchling\neditables\n' | $$compile - -o $(LOCK)/setup.txt
 	$(BIN)/python -m tests.supply.jars
 
-audit: $(AUDIT)/ready ## known vulnerabilities of what is locked; needs a network, ends with 3 when nobody answers
+audit: $(AUDIT)/ready ## what is known against what is locked; needs a network: Error 1 is a finding, Error 3 nobody asked
 	@$(BIN)/python -m tests.supply.audit $(AUDIT)/bin/pip-audit
 
 $(AUDIT)/ready: $(LOCK)/audit.txt | setup
