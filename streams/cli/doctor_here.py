@@ -60,18 +60,12 @@ def kafka_security(ours: Settings) -> Finding:
     from streams.kafka import clients
 
     protocol, far = ours.kafka_security_protocol, [host for host in broker_hosts(ours) if not _is_loopback(host)]
-    certificates = [name for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile") if getattr(ours, name)]
+    try:
+        clients.connection(ours)
+    except HooklineError as error:
+        return problem(str(error))
     if protocol.endswith("SSL"):
-        try:
-            clients.ssl_context(ours)
-        except HooklineError as error:
-            return problem(str(error))
         return ok(f"{protocol}: what goes to the brokers is encrypted, and their names are verified")
-    if certificates:
-        names = ", ".join(PREFIX + name.upper() for name in certificates)
-        return warning(
-            f"{names} set, but {protocol} uses no TLS", f"set {PREFIX}KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL"
-        )
     if far:
         what = "records, hooks' secrets among them" + (", and the password" if protocol.startswith("SASL") else "")
         return warning(

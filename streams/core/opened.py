@@ -1,39 +1,31 @@
-"""What a network that the operator opens to hooks holds besides the public internet: words for start-up and `doctor`.
+"""What a network that the operator opens to hooks holds besides the public internet: words for `doctor`.
 
 Judges nothing that is sent: `egress` does, address by address.
 """
 
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
 from streams.core.address_table import V4_FORBIDDEN, V6_FORBIDDEN
 
-METADATA = tuple(
-    map(
-        ip_address,
-        (
-            *("169.254.169.254", "169.254.170.2", "168.63.129.16", "100.100.100.200"),
-            *("fd00:ec2::254", "fd20:ce::254"),
-        ),
-    )
-)
-"""Where clouds hand credentials to whoever asks from inside: all of them by 169.254.169.254, some elsewhere besides."""
+DANGEROUS = frozenset({"everything", "cloud", "link-local"})
+"""Clouds hand credentials to whoever asks from inside, at link-local addresses and some of their own."""
 
 
 def holds(network: IPv4Network | IPv6Network) -> list[str]:
-    """Words for what lies in a network: `everything`, `cloud metadata`, then names of the special ranges it touches.
+    """Words for what lies in a network: `everything`, then the names of the special ranges that it touches.
 
-    Empty for a network of public addresses alone, in which http and every port are allowed all the same.
+    Empty for a network of public addresses alone, in which http and every port are allowed all the same. What a cloud
+    serves to its own machines is named only where it is opened by a network no wider than its row in the table.
     """
-    words = []
-    if network.prefixlen == 0:
-        words.append("everything")
-    if any(address in network for address in METADATA):
-        words.append("cloud metadata")
-    if isinstance(network, IPv4Network):
-        return list(dict.fromkeys([*words, *(reason for range_, reason in V4_FORBIDDEN if range_.overlaps(network))]))
-    return list(dict.fromkeys([*words, *(reason for range_, reason in V6_FORBIDDEN if range_.overlaps(network))]))
+    rows = V4_FORBIDDEN if isinstance(network, IPv4Network) else V6_FORBIDDEN
+    words = [
+        reason
+        for row, reason in rows
+        if row.overlaps(network) and (reason != "cloud" or network.prefixlen >= row.prefixlen)
+    ]
+    return list(dict.fromkeys(["everything", *words] if network.prefixlen == 0 else words))
 
 
 def is_dangerous(network: IPv4Network | IPv6Network) -> bool:
     """Whether whoever may write a hook could reach credentials there, or anything at all."""
-    return not {"everything", "cloud metadata"}.isdisjoint(holds(network))
+    return not DANGEROUS.isdisjoint(holds(network))
