@@ -16,6 +16,9 @@ EXCERPT_CHARACTERS_MAX = 1024
 MASKED_BYTES_MAX = 4 * EXCERPT_CHARACTERS_MAX
 """What of it is masked before it is cut: a secret of 3 KiB may become six stars. Masking 4 KiB takes 2 ms at worst."""
 
+TOKEN_CHARACTERS_MIN = 16
+"""Parts of a URL's path from this length on may be a token; shorter ones are words."""
+
 MESSAGES: dict[str, str] = {
     "1xx": "The endpoint answered {status}, which ends no request.",
     "3xx": "The endpoint answered {status}; redirects are never followed.",
@@ -159,6 +162,10 @@ def _response(answer: Answer | None, hook: Hook | None) -> Response | None:
 
 
 def _secrets(hook: Hook) -> list[str]:
-    """What the hook's requests hold that is secret; of a value like `Bearer abc` the last word too."""
+    """What the hook's requests hold that is secret or may be: of `Bearer abc` the last word too, of the URL its query
+    and long parts of its path, as chat services have them in place of a header."""
+    url = urlsplit(hook.config.url)
+    query = [text for pair in url.query.split("&") for text in (pair, pair.rpartition("=")[2])]
+    path = [part for part in url.path.split("/") if len(part) >= TOKEN_CHARACTERS_MIN]
     values = [*hook.config.headers.values(), hook.signing_key, *(old.signing_key for old in hook.retired_keys)]
-    return [secret for value in values for secret in {value, value.rpartition(" ")[2]}]
+    return [url.query, *query, *path, *(secret for value in values for secret in (value, value.rpartition(" ")[2]))]

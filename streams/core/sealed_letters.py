@@ -23,7 +23,7 @@ def sealed(letter: DeadLetter, ring: KeyRing, draw: Draw) -> DeadLetter:
 
 
 def opened(letter: Buried, ring: KeyRing) -> Buried:
-    """The dead letter with its original as it was, if it is sealed and a key of the ring opens it; else as it is."""
+    """The dead letter with its original as it was, if that is sealed and a key of the ring opens it; else as it is."""
     if not is_closed(letter):
         return letter
     try:

@@ -97,9 +97,9 @@ def ring(text: str) -> KeyRing:
     """
     keys, problems = list[MasterKey](), list[str]()
     for number, part in enumerate(filter(None, (part.strip() for part in text.split(","))), 1):
-        name, _, encoded = part.partition(":")
+        name, colon, encoded = part.partition(":")
         secret = _bytes(encoded)
-        if not _KEY_ID.match(name):
+        if not colon or not _KEY_ID.match(name):
             problems.append(f"key {number} must be id:base64, its id 1 to 16 of a-z, 0-9 and -")
         elif len(secret) != KEY_BYTES:
             problems.append(f"key {name!r} must be {KEY_BYTES} bytes in base64: `openssl rand -base64 32` makes them")

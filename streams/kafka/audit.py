@@ -5,6 +5,7 @@ last record of a batch is looked at for sealing and restoring: what came before 
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 
@@ -39,34 +40,33 @@ class Audit:
         while not all(self._view.has((record.at.partition, record.at.offset)) for record in records):
             await asyncio.sleep(POLL_S)
         for record in {record.key: record for record in records}.values():
-            latest = self._view.versions.at(record.key)
-            if latest is None or latest > record.at.offset:
-                continue  # there is nothing to keep, or the later record has its own turn
-            if latest == record.at.offset:
+            latest, passed = self._view.versions.at(record.key), self._view.versions.passed(record.key)
+            if latest is not None and passed is not None:
+                out += await self._restored(record, latest, passed)
+            elif latest == record.at.offset:
                 out += self._sealed(record)
-            else:
-                out += await self._restored(record, latest)
         return out
 
     def _sealed(self, record: Incoming) -> list[Outgoing]:
+        """The record in force with its secrets sealed, if any of them is plain."""
         value = record.value and hook_secrets.sealed(record.value, self._rules.ring, os.urandom)
         if value is record.value:
             return []
         log("hook.sealed", hook=_hook_id(record), offset=record.at.offset)
-        return [rewritten(record, value, b"sealed")]
+        return [rewritten(record, value, record.at.offset, b"sealed")]
 
-    async def _restored(self, record: Incoming, latest: int) -> list[Outgoing]:
-        """The version in force once more, so that compaction does not leave only what did not count."""
+    async def _restored(self, record: Incoming, latest: int, passed: int) -> list[Outgoing]:
+        """The version in force once more, behind the record that did not count."""
         at = Coordinates(record.at.topic, record.at.partition, latest)
         async with clients.consumer(self._settings) as consumer:
             found = await originals.read(consumer, frozenset({TopicPartition(at.topic, at.partition)}), [at])
         if at not in found:
-            log("hook.not_restored", hook=_hook_id(record), offset=latest)
+            log("hook.not_restored", logging.ERROR, hook=_hook_id(record), offset=latest, behind=passed)
             return []
-        log("hook.restored", hook=_hook_id(record), offset=latest, instead_of=record.at.offset)
-        kept = found[at]
-        value = kept.value and hook_secrets.sealed(kept.value, self._rules.ring, os.urandom)
-        return [rewritten(kept, value, b"restored")]
+        log("hook.restored", logging.WARNING, hook=_hook_id(record), offset=latest, behind=passed)
+        kept = found[at].value
+        value = kept and hook_secrets.sealed(kept, self._rules.ring, os.urandom)
+        return [rewritten(found[at], value, passed, b"restored")]
 
 
 def _hook_id(record: Incoming) -> str:

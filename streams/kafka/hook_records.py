@@ -5,7 +5,7 @@ The roles tail the topic for ever (`view`); a command reads it once to the end, 
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct, field, structs
 
@@ -117,12 +117,21 @@ async def write(
     async with asyncio.timeout(VISIBLE_S):
         void = await _seen(settings, places, made_from)
     if void:
-        raise Overtaken(f"somebody else changed {', '.join(sorted(void))} at the same moment: look, and try again")
+        raise Overtaken(void)
     return places
 
 
 class Overtaken(HooklineError):
     """Whoever changes a hook acts: somebody else did at the same moment, and theirs counts. Exit code 1."""
+
+    def __init__(self, hook_ids: Collection[str]) -> None:
+        self.hook_ids = frozenset(hook_ids)
+        super().__init__(f"somebody else changed {', '.join(sorted(hook_ids))} at the same moment: look, and try again")
+
+
+def is_sealed(value: bytes, ring: sealing.KeyRing) -> bool:
+    """Whether no secret in a record is left to seal under the ring's current key, as far as its keys open them."""
+    return hook_secrets.sealed(value, ring, os.urandom) is value
 
 
 def _record(hook_id: str, value: bytes | None, made_from: Mapping[str, int], ring: sealing.KeyRing) -> Outgoing:

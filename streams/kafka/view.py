@@ -68,10 +68,12 @@ class HookView:
     def _apply(self, record: Incoming) -> None:
         self._positions[record.at.partition] = record.at.offset + 1
         if self.versions.is_void(record):
+            self.versions.pass_over(record)
             log("hook.void", logging.WARNING, offset=record.at.offset)
             return
         known = self._rules.read(record)
         if isinstance(known, DeadLetter):
+            self.versions.pass_over(record)
             log(
                 "hook.refused",
                 logging.WARNING,
