@@ -15,13 +15,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from streams.core import catalogue
+from streams.core import catalogue, sealing
 from streams.core.errors import InvalidInput
 
 PREFIX = "HOOKLINE_"
 LOCAL_BROKER = "127.0.0.1:19092"
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-SECRETS = frozenset({"sasl_password"})
+SECRETS = frozenset({"sasl_password", "master_keys"})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +41,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ssl_cafile: Annotated[str, Meta(description="CA bundle for SSL and SASL_SSL; empty means the system's.")] = ""
     ssl_certfile: Annotated[str, Meta(description="Client certificate, PEM.")] = ""
     ssl_keyfile: Annotated[str, Meta(description="Key of the client certificate, PEM.")] = ""
+    master_keys: Annotated[
+        str,
+        Meta(
+            description="Keys that seal the secrets of hooks: id:base64 of 32 bytes each, comma separated, the current "
+            "one first. Secret. Without any, secrets stay as they were written."
+        ),
+    ] = ""
     topic_prefix: Annotated[
         str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,80}\Z", description="Goes before every topic and group name.")
     ] = ""
@@ -178,8 +185,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"Settings({describe(self)})"
 
     def __post_init__(self) -> None:
-        """Refuse networks and extra events that are none; raises ValueError with all that is wrong."""
-        problems = [*_bad_networks(self.allow_networks), *_bad_events(self.extra_events)]
+        """Refuse networks, extra events and keys that are none; raises ValueError with all that is wrong."""
+        problems = [
+            *_bad_networks(self.allow_networks),
+            *_bad_events(self.extra_events),
+            *_bad_keys(self.master_keys),
+        ]
         if problems:
             raise ValueError("; ".join(problems))
 
@@ -313,6 +324,13 @@ def _bad_events(events: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} begins with {catalogue.RESERVED!r}, which is kept for what Hookline tells of hooks"
         if topic not in catalogue.TOPICS:
             yield f"{name} is on {topic!r}, which is none of {', '.join(catalogue.TOPICS)}"
+
+
+def _bad_keys(text: str) -> Iterator[str]:
+    try:
+        sealing.ring(text)
+    except ValueError as error:
+        yield str(error)
 
 
 def _check(name: str, value: Any, problems: list[str]) -> bool:

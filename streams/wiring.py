@@ -5,6 +5,7 @@ process starts it again.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -19,6 +20,7 @@ from streams.core.hooks import HookRules
 from streams.core.joining import Join
 from streams.core.lane import Limits
 from streams.kafka import admin, agents, clients, health, hook_records, retries, router, sender
+from streams.kafka.audit import Audit
 from streams.kafka.clock import BrokersClock
 from streams.kafka.delivering import Delivering, Post
 from streams.kafka.publisher import Publisher, publisher
@@ -64,6 +66,8 @@ async def ground(
     await admin.check(settings)
     rules, metrics, assigned = hook_records.rules(settings), Metrics(), asyncio.Event()
     view = HookView(settings, rules, changed)
+    if not settings.master_keys:
+        log("secrets.plain", logging.WARNING, remedy="set HOOKLINE_MASTER_KEYS, then `hookline hook reseal`")
     if settings.allow_networks:
         log("networks.allowed", networks=list(settings.allow_networks))
     metrics.hooks.set_function(lambda: len(view.hooks.by_id))
@@ -83,7 +87,8 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
         topics = {settings.topic_prefix + name: name for name in catalogue.EVENT_TOPICS}
         cluster = await admin.cluster_id(settings)
         join = Join(base.rules.catalogue, cluster, topics, base.view.hooks)
-        role = router.Router(join, base.rules, base.publisher, base.metrics, now_ms)
+        audit = Audit(settings, base.rules, base.view, now_ms)
+        role = router.Router(join, audit, base.publisher, base.metrics, now_ms)
         app = router.build(settings, role, base.ready)
         await _play(agents.play(app, stop), base.reading)
 

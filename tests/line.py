@@ -70,12 +70,21 @@ class Role:
     """
 
     def __init__(
-        self, name: str, settings: Settings, directory: Path, instance: str, program: tuple[str, ...] = ()
+        self,
+        name: str,
+        settings: Settings,
+        directory: Path,
+        instance: str,
+        program: tuple[str, ...] = (),
+        metrics_port: int = 0,
     ) -> None:
         self.name = name
         self.log = directory / f"{name}-{instance}.log"
         self._program = program or ("-m", "streams", "run", name)
-        self._environ = environment(settings) | {"HOOKLINE_INSTANCE": instance}
+        self._environ = environment(settings) | {
+            "HOOKLINE_INSTANCE": instance,
+            "HOOKLINE_METRICS_PORT": str(metrics_port),
+        }
         self._process: asyncio.subprocess.Process | None = None
         self._began = 0
 
@@ -253,14 +262,21 @@ class Line:
 
 @asynccontextmanager
 async def line(
-    settings: Settings, directory: Path, names: tuple[str, ...] = ROLES, static: bool = True
+    settings: Settings,
+    directory: Path,
+    names: tuple[str, ...] = ROLES,
+    static: bool = True,
+    metrics_ports: Mapping[str, int] | None = None,
 ) -> AsyncIterator[Line]:
     """Topics made, roles started; stopped at the end, with their logs shown when something failed.
 
     Roles are static members of their groups, which makes restarts quick; others leave their group when they stop.
     """
     await admin.apply(settings)
-    roles = {name: Role(name, settings, directory, "a" if static else "") for name in names}
+    ports = metrics_ports or {}
+    roles = {
+        name: Role(name, settings, directory, "a" if static else "", metrics_port=ports.get(name, 0)) for name in names
+    }
     async with publisher(settings) as out:
         try:
             for role in roles.values():
@@ -296,6 +312,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "HOOKLINE_ALLOW_NETWORKS": ",".join(settings.allow_networks),
         "HOOKLINE_EXTRA_EVENTS": ",".join(f"{name}={topic}" for name, topic in settings.extra_events.items()),
         "HOOKLINE_DATA_DIR": settings.data_dir,
+        "HOOKLINE_MASTER_KEYS": settings.master_keys,
     }
 
 

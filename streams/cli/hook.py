@@ -10,8 +10,10 @@ from streams.cli import hook_shown
 from streams.cli.hook_changes import delete, disable, enable
 from streams.cli.hook_create import create
 from streams.cli.hook_put import put
+from streams.cli.hook_reseal import reseal
 from streams.cli.hook_rotate import rotate_key
 from streams.cli.output import output_option, run, settings, show, tell
+from streams.core import hook_secrets
 from streams.core.catalogue import Catalogue
 from streams.core.errors import InvalidInput
 
@@ -28,7 +30,7 @@ def command() -> None:
     """List, read, write, enable, disable, re-key and delete hooks: who wants which events at which URL.
 
     A hook is a record on hooks.config; every role follows a change within a second. Signing keys and header values
-    are shown only when asked for, and never taken from the command line.
+    are shown only when asked for, never taken from the command line, and sealed under HOOKLINE_MASTER_KEYS.
 
     \b
     Example:
@@ -36,7 +38,7 @@ def command() -> None:
     """
 
 
-for writing in (create, put, enable, disable, rotate_key, delete):
+for writing in (create, put, enable, disable, rotate_key, reseal, delete):
     command.add_command(writing)
 
 
@@ -68,6 +70,9 @@ def list_hooks(tenant: str | None, event: str | None, output: str) -> None:
         show(rows, output, COLUMNS)
     for hook_id, reason in found.refused.items():
         tell(f"the latest record of {hook_id[:40]!r} is refused, and any version before it stays in force: {reason}")
+    for stored in found.in_force.values():
+        if stored.known.locked:
+            tell(f"{stored.hook.id} cannot be opened, and its deliveries wait: {stored.known.locked}")
 
 
 @command.command()
@@ -90,8 +95,15 @@ def get(hook_id: str, reveal: bool, output: str) -> None:
     ours = settings()
     found = run(answered(ours, hook_records.read(ours)))
     hook_shown.require(found, [hook_id])
-    value = hook_shown.in_force(found, hook_id).value
-    hook_shown.show_record(value if reveal else hook_shown.masked(value, "signingKey", "headers"), output)
+    stored = hook_shown.in_force(found, hook_id)
+    if stored.known.locked:
+        tell(f"its secrets cannot be opened, and its deliveries wait: {stored.known.locked}")
+    shown = (
+        hook_secrets.revealed(stored.value, hook_records.rules(ours).ring)
+        if reveal
+        else hook_shown.masked(stored.value, "signingKey", "headers")
+    )
+    hook_shown.show_record(shown, output)
 
 
 async def _read(ours: "Settings") -> "tuple[Hooks, dict[str, Report]]":

@@ -1,6 +1,6 @@
 """`hookline hook enable|disable|delete`: changes to hooks that exist, each on top of the latest version in force.
 
-Kafka has no compare-and-set: of two people who change one hook in the same second, the second wins.
+Of two people who change one hook in the same second, the first wins and the second is told; a deletion always counts.
 """
 
 import sys
@@ -106,7 +106,8 @@ def _change(
     records = [(hook_id, _record(members, found, hook_id)) for hook_id in wanted if _changes(members, found, hook_id)]
     if records and asking and not dry_run:
         ask(f"{verb.capitalize()} them?", found, [hook_id for hook_id, _ in records], words)
-    places = run(answered(ours, hook_records.write(ours, records))) if records and not dry_run else []
+    made_from = {} if members is None else {hook_id: found.in_force[hook_id].version[1] for hook_id, _ in records}
+    places = run(answered(ours, hook_records.write(ours, records, made_from))) if records and not dry_run else []
     at = {hook_id: place._asdict() for (hook_id, _), place in zip(records, places, strict=False)}
     done = {hook_id: f"would {verb}" if dry_run else f"{verb}d" for hook_id, _ in records}
     rows = [{"id": hook_id, "action": done.get(hook_id, "unchanged"), **at.get(hook_id, {})} for hook_id in wanted]

@@ -58,7 +58,7 @@ def rotate_key(hook_id: str, overlap_hours: int, yes: bool, dry_run: bool, outpu
     if not (yes or dry_run) and sys.stdin.isatty():
         ask("Rotate its key?", found, [hook_id], words)
     if not dry_run:
-        run(answered(ours, hook_records.write(ours, [(hook_id, value)])))
+        run(answered(ours, hook_records.write(ours, [(hook_id, value)], {hook_id: stored.version[1]})))
     secrets = ("signingKey", "headers") if dry_run else ("headers",)
     hook_shown.show_record(hook_shown.masked(value, *secrets), output)
     if ours.log_level != "error":

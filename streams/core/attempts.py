@@ -7,11 +7,17 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from streams.core import retry
+from streams.core import masking, retry
 from streams.core.records import Answer, Attempt, Hook, Job, Outcome, OutcomeError, Response, Status
 
 EXCERPT_CHARACTERS_MAX = 1024
 """What an outcome keeps of the last answer's body."""
+
+MASKED_BYTES_MAX = 4 * EXCERPT_CHARACTERS_MAX
+"""What of it is masked before it is cut: a secret of 3 KiB may become six stars. Masking 4 KiB takes 2 ms at worst."""
+
+TOKEN_CHARACTERS_MIN = 16
+"""Parts of a URL's path from this length on may be a token; shorter ones are words."""
 
 MESSAGES: dict[str, str] = {
     "1xx": "The endpoint answered {status}, which ends no request.",
@@ -135,7 +141,7 @@ def outcome(
         job=job.at,
         host=(urlsplit(hook.config.url).hostname or "") if hook else "",
         key_ids=list(last.key_ids) if last else [],
-        response=_response(last),
+        response=_response(last, hook),
         error=end.error,
         out_of_order=out_of_order,
         replay=job.replay is not None,
@@ -146,8 +152,20 @@ def _sentence(row: str, answer: Answer) -> str:
     return MESSAGES[row].format(status=answer.status) if row in MESSAGES else answer.detail
 
 
-def _response(answer: Answer | None) -> Response | None:
+def _response(answer: Answer | None, hook: Hook | None) -> Response | None:
+    """The answer's first characters, masked: an endpoint may send back what it was sent, the hook's headers too."""
     if answer is None or answer.status is None:
         return None
-    text = answer.body.decode("utf-8", "replace").replace("\x00", "")
+    secrets = _secrets(hook) if hook else []
+    text = masking.masked(answer.body[:MASKED_BYTES_MAX].decode("utf-8", "replace"), secrets)
     return Response(status=answer.status, body=text[:EXCERPT_CHARACTERS_MAX])
+
+
+def _secrets(hook: Hook) -> list[str]:
+    """What the hook's requests hold that is secret or may be: of `Bearer abc` the last word too, of the URL its query
+    and long parts of its path, as chat services have them in place of a header."""
+    url = urlsplit(hook.config.url)
+    query = [text for pair in url.query.split("&") for text in (pair, pair.rpartition("=")[2])]
+    path = [part for part in url.path.split("/") if len(part) >= TOKEN_CHARACTERS_MIN]
+    values = [*hook.config.headers.values(), hook.signing_key, *(old.signing_key for old in hook.retired_keys)]
+    return [url.query, *query, *path, *(secret for value in values for secret in (value, value.rpartition(" ")[2]))]

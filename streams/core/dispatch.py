@@ -165,7 +165,7 @@ class Dispatch:
         lane.adapt(known)
         item = lane.pick(now, known, self.retries < self._limits.retries)
         if item is not None:
-            lane.begin(item, now, known is not None and known.hook.enabled)
+            lane.begin(item, now, known is not None and known.sends)
         elif lane.starved:
             self._starved[hook_id] = None
         if item is None and lane.wake is not None:

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import Struct
 
-from streams.core import egress, filters, headers
+from streams.core import egress, filters, headers, hook_secrets
 from streams.core.catalogue import Catalogue
 from streams.core.records import DeadLetter, Hook, Incoming
+from streams.core.sealing import KeyRing, is_sealed
 
 RECORD_BYTES_MAX = 64 * 1024
 """A hook record of more is a mistake: its largest parts are 8 KiB of headers and a filter of 100 terms."""
@@ -24,18 +25,34 @@ _decoder = msgspec.json.Decoder(Hook)
 
 
 class Known(Struct, frozen=True):
-    """A hook in force: its record, where that record lies in `hooks.config`, and its compiled filter."""
+    """A hook in force: its record with its secrets plain, where that lies in `hooks.config`, and its compiled filter.
+
+    `locked` says why a secret of it cannot be opened. Such a hook gets its events, and they wait: the master key that
+    is missing here may come back, and then nothing was lost.
+    """
 
     hook: Hook
     version: tuple[int, int]
     accepts: filters.Predicate
+    locked: str | None = None
+
+    @property
+    def sends(self) -> bool:
+        """Whether requests may be made for it now."""
+        return self.hook.enabled and self.locked is None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether its jobs may wait, for as long as it does not send."""
+        return self.hook.enabled or self.hook.keep_pending
 
 
 class HookRules(Struct, frozen=True):
-    """What a hook is held against: the events there are, and the networks opened by the operator."""
+    """What a hook is held against: the events there are, the networks opened by the operator, the master keys."""
 
     catalogue: Catalogue
     allowed: egress.Networks = ()
+    ring: KeyRing = KeyRing()
 
     def read(self, record: Incoming) -> Known | DeadLetter | None:
         """The hook in a record of `hooks.config`; None when the record deletes it."""
@@ -44,12 +61,16 @@ class HookRules(Struct, frozen=True):
         problems = list(self._problems(record.key, record.value))
         if problems:
             return DeadLetter(reason="bad-hook", detail="; ".join(problems), original=record)
-        hook = _decoder.decode(record.value)
-        return Known(hook, (record.at.partition, record.at.offset), filters.compile_filter(hook.delivery.filter))
+        hook, locked = hook_secrets.opened(_decoder.decode(record.value), self.ring)
+        version = (record.at.partition, record.at.offset)
+        return Known(hook, version, filters.compile_filter(hook.delivery.filter), locked)
 
     def problems_with(self, hook: Hook) -> list[str]:
         """Every rule a decoded hook breaks, one sentence each; empty when it may be written."""
-        problems = [*self._event_problems(hook), *headers.problems_with(hook.config.headers)]
+        opened, _ = hook_secrets.opened(hook, self.ring)
+        # What cannot be opened was judged when it was sealed, and a sealed text is longer than what it holds.
+        values = {name: "" if is_sealed(value) else value for name, value in opened.config.headers.items()}
+        problems = [*self._event_problems(hook), *headers.problems_with(values)]
         verdict = egress.url_verdict(hook.config.url, self.allowed)
         if not verdict.ok:
             problems.append(f"config.url ({verdict.reason}): {verdict.sentence}")

@@ -154,9 +154,9 @@ class Lane:
         if self._lines is not None:
             self._admit(self._lines.passed(now))
             self._wake(self._lines.next_pass())
-        if self._doomed or known is None or not (known.hook.enabled or known.hook.keep_pending):
+        if self._doomed or known is None or not known.keeps:
             return self._untried(retries)
-        if not known.hook.enabled:
+        if not known.sends:
             return None
         gate = self._gate(now)
         if gate is None or gate > now:
@@ -166,9 +166,9 @@ class Lane:
             return None
         return self._ready(now, retries)
 
-    def begin(self, item: Item, now: int, enabled: bool) -> None:
+    def begin(self, item: Item, now: int, sends: bool) -> None:
         """The job goes: to its endpoint, or to end untried."""
-        item.posts = enabled and not item.expired
+        item.posts = sends and not item.expired
         self._away.add(item)
         self._flying[item] = self.breaker
         self.in_memory -= item.place < 0

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta, Struct, field
 
+from streams.core.sealing import SEALED
+
 BODY_BYTES_MAX = 1024 * 1024
 """Largest request body: 1 MiB (CONTRACT 5). An event is refused when its body would be larger."""
 
@@ -59,6 +61,9 @@ HookId = Annotated[str, Meta(pattern=r"^[0-9a-z]{21}\Z", description="21 charact
 BASE64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z"
 """How bytes are written in JSON."""
 
+SIGNING_KEY = rf"^([0-9a-zA-Z]{{32,64}}|{SEALED})\Z"
+"""A signing key as its record may hold it: plain, or sealed."""
+
 Ms = Annotated[int, Meta(ge=0, description="Unix milliseconds.")]
 
 
@@ -79,6 +84,10 @@ class Incoming(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, bytes], ...] = ()
     timestamp: int = 0
 
+    def __repr__(self) -> str:
+        """Leave out what it holds: people's data, and hooks' secrets."""
+        return f"Incoming({'/'.join(map(str, self.at))})"
+
     def header(self, name: str) -> bytes | None:
         """The last header of that name, as Kafka's own convention has it; None when there is none."""
         return next((value for key, value in reversed(self.headers) if key == name), None)
@@ -93,6 +102,10 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, bytes], ...] = ()
     partition: int | None = None
 
+    def __repr__(self) -> str:
+        """Leave out what it holds."""
+        return f"Outgoing({self.topic!r}, {len(self.value or b'')} bytes)"
+
 
 class Event(Struct, frozen=True, kw_only=True):
     """An identity event that was read and accepted; `payload` is the JSON text that every body starts with."""
@@ -105,6 +118,10 @@ class Event(Struct, frozen=True, kw_only=True):
     source: Coordinates
     key: bytes | None = None
     traceparent: str | None = None
+
+    def __repr__(self) -> str:
+        """Leave out the payload."""
+        return f"Event({self.name!r}, {self.id!r})"
 
 
 class Wire(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -156,7 +173,8 @@ class HookConfig(Wire, frozen=True, kw_only=True):
 
     url: Annotated[str, Meta(min_length=1, max_length=2048, description="https, ports 443 and 8443, public addresses.")]
     headers: Annotated[
-        dict[str, str], Meta(description="Sent with every request; names that Hookline sets itself are refused.")
+        dict[str, str],
+        Meta(description="Sent with every request, values plain or sealed; names that Hookline sets are refused."),
     ] = field(default_factory=dict)
     retries: Annotated[int, Meta(ge=0, le=3, description="Cuts the retry schedule short.")] | None = None
 
@@ -168,7 +186,7 @@ class HookConfig(Wire, frozen=True, kw_only=True):
 class RetiredKey(Wire, frozen=True, kw_only=True):
     """A signing key that was rotated out: requests are still signed with it too, until its time is over."""
 
-    signing_key: Annotated[str, Meta(pattern=r"^[0-9a-zA-Z]{32,64}\Z", description="Secret.")]
+    signing_key: Annotated[str, Meta(pattern=SIGNING_KEY, description="Secret; plain or sealed.")]
     until: Annotated[Ms, Meta(description="Unix milliseconds after which it signs nothing more.")]
 
     def __repr__(self) -> str:
@@ -182,7 +200,7 @@ class Hook(Wire, frozen=True, kw_only=True):
     id: HookId
     config: HookConfig
     signing_key: Annotated[
-        str, Meta(pattern=r"^[0-9a-zA-Z]{32,64}\Z", description="Secret. Its UTF-8 bytes are the HMAC key.")
+        str, Meta(pattern=SIGNING_KEY, description="Secret; plain or sealed. Its plain UTF-8 bytes are the HMAC key.")
     ]
     tenant_id: Annotated[str, Meta(min_length=1, max_length=21, description="Whose events it gets.")] = "default"
     name: Annotated[str, Meta(max_length=256)] = ""
@@ -234,6 +252,10 @@ class Job(Struct, frozen=True, kw_only=True):
     replay: str | None = None
     sequence: int | None = None
 
+    def __repr__(self) -> str:
+        """Leave out the body."""
+        return f"Job({self.delivery_id!r}, hook={self.hook_id!r})"
+
 
 class Answer(Struct, frozen=True, kw_only=True):
     """What came back from one POST: a status with the first bytes of its body, or an error class with a sentence."""
@@ -245,6 +267,10 @@ class Answer(Struct, frozen=True, kw_only=True):
     retry_after: str | None = None
     duration_ms: float = 0.0
     key_ids: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Leave out the body, which is a stranger's."""
+        return f"Answer(status={self.status}, error={self.error!r})"
 
 
 class Attempt(Wire, frozen=True, kw_only=True, omit_defaults=True):
@@ -323,6 +349,10 @@ class Pending(Wire, frozen=True, kw_only=True, omit_defaults=True):
     replay: str | None = None
     sequence: int | None = None
     body: Annotated[str, Meta(description="The exact request body.")]
+
+    def __repr__(self) -> str:
+        """Leave out the body."""
+        return f"Pending({self.id!r}, hook={self.hook_id!r}, due_at={self.due_at})"
 
 
 class OperationalEvent(Wire, frozen=True, kw_only=True):

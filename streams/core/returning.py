@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from streams.core import catalogue, events, jobs
+from streams.core import catalogue, events, jobs, sealed_letters
 from streams.core.deadletters import Buried
 from streams.core.hooks import HookRules
 from streams.core.records import Coordinates, DeadLetter, Outgoing
@@ -31,6 +31,8 @@ class Desk(Struct, frozen=True):
             return f"{original.at.topic!r} is no topic of this line"
         if self.topics[original.at.topic] != CONFIG:
             return None
+        if sealed_letters.is_closed(letter):
+            return "it is sealed under a master key that HOOKLINE_MASTER_KEYS does not have"
         last = self.latest.get((original.key or b"").decode("utf-8", "replace"))
         if last is not None and last.offset > original.at.offset:
             return "the hook has a later record, which this would replace"

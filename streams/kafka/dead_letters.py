@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field, structs
 
-from streams.core import deadletters
+from streams.core import deadletters, sealed_letters, sealing
 from streams.core.deadletters import Buried
 from streams.core.errors import InvalidInput
 from streams.core.records import Coordinates, Incoming, Outgoing
@@ -65,7 +65,10 @@ async def read(settings: Settings, numbers: Iterable[tuple[int, int]]) -> list[B
     known = frozenset(await reader.partitions(settings, [name]))
     async with clients.consumer(settings, fetch_max_wait_ms=FETCH_WAIT_MS) as consumer:
         found = await originals.read(consumer, known, places)
-    letters = {at: letter for at, record in found.items() if (letter := deadletters.read(record))}
+    ring = sealing.ring(settings.master_keys)
+    letters = {
+        at: sealed_letters.opened(letter, ring) for at, record in found.items() if (letter := deadletters.read(record))
+    }
     missing = [f"{at.partition}/{at.offset}" for at in places if at not in letters]
     if missing:
         raise InvalidInput(f"there is no dead letter at {', '.join(missing)}: `hookline dlq list` has the latest")
@@ -121,6 +124,7 @@ class Returning:
         out = []
         for at in places:
             letter = deadletters.read(records[at]) if at in records else None
+            letter = letter and sealed_letters.opened(letter, self._desk.rules.ring)
             if letter is None:
                 found.gone.append(at)
             elif obstacle := self._desk.obstacle(letter):

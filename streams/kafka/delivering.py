@@ -56,12 +56,12 @@ class Delivering:
     def untried(self, item: Item) -> End | Wait | None:
         """What becomes of a job without an attempt, as its hook is now; None when one is to be made."""
         known = self._hooks.get(item.hook_id)
-        if known is None or not (known.hook.enabled or known.hook.keep_pending):
+        if known is None or not known.keeps:
             return CANCELLED
         if item.expired:
             return EXPIRED
         # Disabled a moment ago, and pending jobs are kept; or enabled a moment ago, and it was let go to be cancelled.
-        return None if known.hook.enabled and item.posts else Wait(0.0)
+        return None if known.sends and item.posts else Wait(0.0)
 
     async def attempt(self, job: Job, history: list[Attempt]) -> tuple[Answer, Wait | End]:
         """One POST, added to the history, and what follows from it."""

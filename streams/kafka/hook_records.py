@@ -4,14 +4,17 @@ The roles tail the topic for ever (`view`); a command reads it once to the end, 
 """
 
 import asyncio
-from collections.abc import Iterable
+import os
+from collections.abc import Collection, Iterable, Mapping
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
-from streams.core import egress
+from streams.core import egress, hook_secrets, sealing
 from streams.core.catalogue import Catalogue
+from streams.core.errors import HooklineError
 from streams.core.hooks import HookRules, Known
 from streams.core.records import Coordinates, DeadLetter, Hook, Incoming, Outgoing
+from streams.core.versions import WHY, Versions, replacing
 from streams.kafka import clients, reader, topics
 from streams.kafka.clients import TopicPartition
 from streams.kafka.publisher import publisher
@@ -48,21 +51,28 @@ class Stored(Struct, frozen=True):
 
 class Hooks(Struct):
     """What `hooks.config` says: the hooks in force by id, why the latest record of an id is refused, if it is, and
-    where that latest record lies, whatever became of it."""
+    where that latest record lies, whatever became of it. What the router rewrote by itself is nobody's latest word."""
 
     in_force: dict[str, Stored] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     latest: dict[str, Coordinates] = field(default_factory=dict)
+    versions: Versions = field(default_factory=Versions)
 
     def take(self, record: Incoming, rules: HookRules) -> None:
         """Apply the next record. One that does not validate leaves the previous version in force (CONTRACT 4)."""
         hook_id = (record.key or b"").decode("utf-8", "replace")
-        self.latest[hook_id] = record.at
+        ours = record.header(WHY) is not None
+        if self.versions.is_void(record):
+            return
+        if not ours:
+            self.latest[hook_id] = record.at
         known = rules.read(record)
         if isinstance(known, DeadLetter):
             self.refused[hook_id] = known.detail
             return
-        self.refused.pop(hook_id, None)
+        self.versions.take(record)
+        if not ours:
+            self.refused.pop(hook_id, None)
         if known is None or record.value is None:
             self.in_force.pop(hook_id, None)
         else:
@@ -71,7 +81,9 @@ class Hooks(Struct):
 
 def rules(settings: Settings) -> HookRules:
     """What this installation holds hooks against."""
-    return HookRules(Catalogue(settings.extra_events), egress.networks(settings.allow_networks))
+    return HookRules(
+        Catalogue(settings.extra_events), egress.networks(settings.allow_networks), sealing.ring(settings.master_keys)
+    )
 
 
 def refusal(rules: HookRules, hook_id: str, value: bytes) -> str | None:
@@ -89,28 +101,53 @@ async def read(settings: Settings) -> Hooks:
     return hooks
 
 
-async def write(settings: Settings, records: Iterable[tuple[str, bytes | None]]) -> list[Coordinates]:
-    """Write (hook id, record or None to delete); returns where, once all are durable and a reader has seen them.
+async def write(
+    settings: Settings, records: Iterable[tuple[str, bytes | None]], replaces: Mapping[str, int] | None = None
+) -> list[Coordinates]:
+    """Write (hook id, record that validates, or None to delete); returns where, once readers have seen them.
 
-    Raises TopicsUnfit before anything is written when the topic does not exist.
+    Secrets are sealed on the way, if there are master keys. `replaces` has the offset of the version that a record was
+    made from; a record counts only if nobody wrote another one meanwhile. Raises Overtaken with the ids of those that
+    did not count, and TopicsUnfit before anything is written when the topic does not exist.
     """
     await reader.partitions(settings, [settings.topic_prefix + topics.CONFIG])
+    ring, made_from = sealing.ring(settings.master_keys), replaces or {}
     async with publisher(settings) as out:
-        places = await out.publish(
-            Outgoing(topic=topics.CONFIG, key=hook_id.encode(), value=value) for hook_id, value in records
-        )
+        places = await out.publish(_record(hook_id, value, made_from, ring) for hook_id, value in records)
     async with asyncio.timeout(VISIBLE_S):
-        await _seen(settings, places)
+        void = await _seen(settings, places, made_from)
+    if void:
+        raise Overtaken(void)
     return places
 
 
-async def _seen(settings: Settings, places: list[Coordinates]) -> None:
-    """Wait until a consumer that starts anew has read past every place."""
+class Overtaken(HooklineError):
+    """Whoever changes a hook acts: somebody else did at the same moment, and theirs counts. Exit code 1."""
+
+    def __init__(self, hook_ids: Collection[str]) -> None:
+        self.hook_ids = frozenset(hook_ids)
+        super().__init__(f"somebody else changed {', '.join(sorted(hook_ids))} at the same moment: look, and try again")
+
+
+def is_sealed(value: bytes, ring: sealing.KeyRing) -> bool:
+    """Whether no secret in a record is left to seal under the ring's current key, as far as its keys open them."""
+    return hook_secrets.sealed(value, ring, os.urandom) is value
+
+
+def _record(hook_id: str, value: bytes | None, made_from: Mapping[str, int], ring: sealing.KeyRing) -> Outgoing:
+    sealed = value and hook_secrets.sealed(value, ring, os.urandom)
+    record = Outgoing(topic=topics.CONFIG, key=hook_id.encode(), value=sealed)
+    return structs.replace(record, headers=replacing(record, made_from.get(hook_id)))
+
+
+async def _seen(settings: Settings, places: list[Coordinates], made_from: Mapping[str, int]) -> set[str]:
+    """Wait until a consumer that starts anew has read past every place; answers whose records did not count."""
     last = {TopicPartition(at.topic, at.partition): at.offset for at in sorted(places)}
+    first = min([*made_from.values(), *(at.offset for at in places)], default=0)
+    hooks, held_against, written, void = Hooks(), rules(settings), set(places), set[str]()
     async with clients.consumer(settings) as consumer:
-        consumer.assign(list(last))
-        for partition, offset in last.items():
-            consumer.seek(partition, offset)
-        for partition, offset in last.items():
-            while await consumer.position(partition) <= offset:
-                await consumer.getmany(partition, timeout_ms=reader.POLL_MS)
+        async for record in reader.read_past(consumer, last, first):
+            if record.at in written and hooks.versions.is_void(record):
+                void.add((record.key or b"").decode())
+            hooks.take(record, held_against)
+    return void

@@ -69,6 +69,18 @@ async def read_to_end(consumer: Any, starts: Mapping[TopicPartition, int]) -> As
         left = {partition for partition in left if await consumer.position(partition) < ends[partition]}
 
 
+async def read_past(consumer: Any, last: Mapping[TopicPartition, int], first: int) -> AsyncGenerator[Incoming, None]:
+    """Every record from the offset `first` on, until the last offset given for each partition has been read over."""
+    consumer.assign(list(last))
+    for partition in last:
+        consumer.seek(partition, first)
+    for partition, offset in last.items():
+        while await consumer.position(partition) <= offset:
+            for messages in (await consumer.getmany(partition, timeout_ms=POLL_MS)).values():
+                for message in messages:
+                    yield incoming(message)
+
+
 async def tail(settings: Settings, *topics: str, from_beginning: bool = False) -> AsyncGenerator[Incoming, None]:
     """Records of the topics as they arrive, until the caller stops iterating."""
     found = await partitions(settings, topics)

@@ -1,7 +1,7 @@
 """The router: joins every event with the hooks in force and produces one delivery job per match.
 
 Two Faust agents in one app. One takes the identity topics and `hooks.operations` through `core.joining`; the other
-takes `hooks.config`, so that a hook record that does not validate becomes a dead letter exactly once, however many
+takes `hooks.config`, so that what has to be done about a hook record is done exactly once (`audit`), however many
 processes read that topic into their views.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 import faust
 
 from streams.core import catalogue, deadletters, jobs
-from streams.core.hooks import HookRules
 from streams.core.joining import Join
 from streams.core.records import DeadLetter, Incoming, Outgoing
 from streams.kafka import agents, topics
+from streams.kafka.audit import Audit
 from streams.kafka.clients import TopicPartition
 from streams.kafka.continuity import Continuity
 from streams.kafka.publisher import Publisher
@@ -33,9 +33,9 @@ Clock = Callable[[], int]
 class Router:
     """The rules of the router with what they need; `take` and `audit` handle batches of its two agents."""
 
-    def __init__(self, join: Join, rules: HookRules, publisher: Publisher, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, join: Join, audit: Audit, publisher: Publisher, metrics: Metrics, clock: Clock) -> None:
         self._join = join
-        self._rules = rules
+        self._audit = audit
         self._publisher = publisher
         self._metrics = metrics
         self._clock = clock
@@ -54,9 +54,8 @@ class Router:
         await self._publish(out)
 
     async def audit(self, records: list[Incoming]) -> None:
-        """Bury the hook records of a batch that do not validate."""
-        refused = [letter for record in records if isinstance(letter := self._rules.read(record), DeadLetter)]
-        await self._publish([deadletters.bury(letter, self._clock()) for letter in refused])
+        """Do what has to be done once about a batch of hook records."""
+        await self._publish(await self._audit.take(records))
 
     def _joined(self, record: Incoming) -> list[Outgoing]:
         try:
@@ -71,7 +70,7 @@ class Router:
         for record in records:
             if record.topic == jobs.TOPIC:
                 self._metrics.jobs.inc()
-            else:
+            elif record.topic == deadletters.TOPIC:
                 tell_dead_letter(self._metrics, record)
 
 

@@ -1,18 +1,21 @@
 """Switching hooks off: the record on `hooks.config` that says so, written by the health role, which owns the decision.
 
-Kafka has no compare-and-set. The latest record is read right before the new one is written, and a hook that somebody
-changed since it was judged is left alone: who changes a hook is at work on it. Only a change within the milliseconds
-between that read and that write is overwritten.
+The latest record is read right before the new one is written, and a hook that somebody changed since it was judged is
+left alone: who changes a hook is at work on it. A change within the milliseconds between that read and that write
+counts too, for the record says which version it replaces (`core.versions`); the hook is then told to be disabled
+although it is not, and is judged again.
 """
 
 import logging
 from collections.abc import Mapping
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from streams.core import hook_edits
 from streams.core.operations import Happening
 from streams.core.records import Outgoing
+from streams.core.versions import replacing
 from streams.kafka import hook_records, topics
 from streams.kafka.hook_records import EVENT_ID, Stored
 from streams.kafka.publisher import Publisher
@@ -63,10 +66,10 @@ async def switch_off(settings: Settings, publisher: Publisher, due: Mapping[str,
 
 
 def _record(stored: Stored, happening: Happening) -> Outgoing:
-    headers = ((EVENT_ID, happening.id.encode()),)
-    return Outgoing(
+    record = Outgoing(
         topic=topics.CONFIG,
         key=happening.hook_id.encode(),
         value=hook_edits.changed(stored.value, {"enabled": False}),
-        headers=headers,
+        headers=((EVENT_ID, happening.id.encode()),),
     )
+    return replace(record, headers=replacing(record, stored.version[1]))

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from streams.core.deadletters import DETAIL_CHARACTERS_MAX
 from streams.core.hooks import HookIndex, HookRules, Known
 from streams.core.records import DeadLetter, Incoming
+from streams.core.versions import Versions
 from streams.kafka import clients, reader, topics
 from streams.settings import Settings
 from streams.telemetry import log
@@ -30,6 +31,7 @@ class HookView:
 
     def __init__(self, settings: Settings, rules: HookRules, changed: Callable[[str], None] = lambda _: None) -> None:
         self.hooks = HookIndex(rules.catalogue)
+        self.versions = Versions()
         self.ready = asyncio.Event()
         self._settings = settings
         self._rules = rules
@@ -64,9 +66,14 @@ class HookView:
         return self._positions.get(version[0], 0) > version[1]
 
     def _apply(self, record: Incoming) -> None:
-        known = self._rules.read(record)
         self._positions[record.at.partition] = record.at.offset + 1
+        if self.versions.is_void(record):
+            self.versions.pass_over(record)
+            log("hook.void", logging.WARNING, offset=record.at.offset)
+            return
+        known = self._rules.read(record)
         if isinstance(known, DeadLetter):
+            self.versions.pass_over(record)
             log(
                 "hook.refused",
                 logging.WARNING,
@@ -75,8 +82,11 @@ class HookView:
                 offset=record.at.offset,
             )
             return
+        self.versions.take(record)
         hook_id = known.hook.id if isinstance(known, Known) else (record.key or b"").decode("ascii", "replace")
         if isinstance(known, Known):
+            if known.locked:
+                log("hook.locked", logging.ERROR, hook=hook_id, reason=known.locked)
             self.hooks.put(known)
         else:
             self.hooks.remove(hook_id)

@@ -82,10 +82,10 @@ def hook(**changes: Any) -> Hook:
     return msgspec.convert(hook_fields(**changes), Hook)
 
 
-def known(version: tuple[int, int] = (0, 5), **changes: Any) -> Known:
+def known(version: tuple[int, int] = (0, 5), locked: str | None = None, **changes: Any) -> Known:
     """A hook in force."""
     made = hook(**changes)
-    return Known(made, version, filters.compile_filter(made.delivery.filter))
+    return Known(made, version, filters.compile_filter(made.delivery.filter), locked)
 
 
 def job(**changes: Any) -> Job:

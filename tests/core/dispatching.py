@@ -91,19 +91,25 @@ class World:
     # What comes in
 
     def put(self, number: int = 1, url: str = "https://a.example/", keep: bool = False, **delivery: Any) -> None:
-        """A hook's record, new or changed; `enabled` as any other member of `delivery`."""
-        enabled = delivery.pop("enabled", True)
+        """A hook's record, new or changed; `enabled`, and `locked`, as any other member of `delivery`."""
+        enabled, locked = delivery.pop("enabled", True), delivery.pop("locked", None)
         self.version += 1
         self.seen = self.version
         name, old = hook_id(number), self.hooks.get(hook_id(number))
         new = known(
-            (0, self.version), id=name, config={"url": url}, enabled=enabled, keepPending=keep, delivery=delivery
+            (0, self.version),
+            locked,
+            id=name,
+            config={"url": url},
+            enabled=enabled,
+            keepPending=keep,
+            delivery=delivery,
         )
         told = self.told.setdefault(name, Told())
         told.asks(url)
         if old is None or old.hook.delivery.rate_limit != new.hook.delivery.rate_limit:
             told.starts = []
-        plain = enabled and new.hook.delivery.ordering == "none" and not new.hook.delivery.rate_limit
+        plain = new.sends and new.hook.delivery.ordering == "none" and not new.hook.delivery.rate_limit
         told.suspect = told.suspect or not plain
         self.hooks[name] = new
         self.dispatch.changed(name)
@@ -150,9 +156,9 @@ class World:
         assert item not in self.parking
         assert item.place >= 0 or item.job is not None
         current = self.hooks.get(item.hook_id)
-        posts = current is not None and current.hook.enabled and not item.expired
-        if current is not None and not current.hook.enabled:
-            assert item.expired or not current.hook.keep_pending, "a hook that keeps what is pending"
+        posts = current is not None and current.sends and not item.expired
+        if current is not None and not current.sends:
+            assert item.expired or not current.keeps, "a hook that keeps what is pending"
         flight = Flight(item, posts, self.told[item.hook_id].urls, item.probe, item.second)
         self.flights.append(flight)
         if posts and current is not None:
@@ -292,7 +298,7 @@ class World:
     def finish(self) -> None:
         """Every endpoint is well and time goes on: whatever came in has to end."""
         for name, current in self.hooks.items():
-            if not current.hook.enabled:
+            if not current.sends:
                 self.put(int(name))
         for _ in range(100 * (len(self.unfinished) + 10)):
             self.park()

@@ -28,13 +28,15 @@ class Laws(RuleBasedStateMachine):
         number=HOOKS,
         url=URLS,
         keep=st.booleans(),
-        enabled=st.sampled_from([True, True, True, False]),
+        state=st.sampled_from([{}, {}, {}, {"enabled": False}, {"locked": "no key opens it"}]),
         ordering=ORDERS,
         most=st.integers(1, 4),
         rate=RATES,
     )
-    def change(self, number: int, url: str, keep: bool, enabled: bool, ordering: str, most: int, rate: Any) -> None:
-        self.world.put(number, url, keep, enabled=enabled, ordering=ordering, maxInFlight=most, rateLimit=rate)
+    def change(
+        self, number: int, url: str, keep: bool, state: dict[str, Any], ordering: str, most: int, rate: Any
+    ) -> None:
+        self.world.put(number, url, keep, **state, ordering=ordering, maxInFlight=most, rateLimit=rate)
         self.run()
 
     @rule(number=HOOKS)

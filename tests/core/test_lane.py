@@ -206,6 +206,22 @@ def test_a_disabled_hook_that_keeps_what_is_pending_sends_nothing_until_it_is_en
     assert [flight.posts for flight in made.run()] == [True, True]
 
 
+def test_a_hook_that_cannot_be_opened_sends_nothing_and_loses_nothing_until_it_can() -> None:
+    made = world()
+    made.put(1, locked="its key is sealed under a master key that is missing here")
+    assert sent(made, 2) == []
+    made.now += 10**9
+    assert made.run() == []
+    made.put(1)
+    assert [flight.posts for flight in made.run()] == [True, True]
+
+
+def test_what_waits_for_a_hook_that_cannot_be_opened_ends_when_it_is_disabled() -> None:
+    made = world()
+    made.put(1, locked="missing", enabled=False)
+    assert [flight.posts for flight in sent(made, 2)] == [False, False]
+
+
 def test_all_jobs_of_a_deleted_hook_end_also_those_that_stood_in_line_or_waited() -> None:
     made = world(ordering="strict")
     made.fails(sent(made, 5)[0], 10**6)

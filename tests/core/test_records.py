@@ -7,16 +7,20 @@ import pytest
 
 from streams.core.records import (
     ATTEMPTS_MAX,
+    Answer,
     Attempt,
     Coordinates,
+    Event,
     Hook,
     HookConfig,
     Incoming,
     Outcome,
+    Outgoing,
+    Pending,
     RateLimit,
     RetiredKey,
 )
-from tests.core.building import KEY, NOW, hook, hook_fields, incoming, outcome
+from tests.core.building import KEY, NOW, hook, hook_fields, incoming, job, outcome
 
 
 def test_a_hook_printed_shows_neither_its_key_nor_its_headers_values_nor_its_path() -> None:
@@ -30,6 +34,27 @@ def test_a_hook_printed_shows_neither_its_key_nor_its_headers_values_nor_its_pat
 
 def test_a_retired_key_printed_does_not_show_the_key() -> None:
     assert KEY not in f"{[RetiredKey(signing_key=KEY, until=1)]} {hook(retiredKeys=[{'signingKey': KEY, 'until': 1}])}"
+
+
+def test_what_travels_shows_nothing_of_what_it_holds_when_printed() -> None:
+    at = Coordinates("t", 0, 1)
+    shown = [
+        incoming(b"T0KEN", headers={"a": b"T0KEN"}),
+        Outgoing(topic="t", key=b"k", value=b"T0KEN", headers=(("a", b"T0KEN"),)),
+        Event(name="User.Created", id="e", tenant="default", payload=b"T0KEN", at=0, source=at),
+        job(body=b"T0KEN"),
+        Answer(status=200, body=b"T0KEN"),
+        Pending(
+            **{name: getattr(job(), name) for name in ("hook_id", "event", "event_id", "event_at", "source")},
+            id="msg_1",
+            tenant_id="default",
+            due_at=0,
+            job=at,
+            hook_version=(0, 1),
+            body="T0KEN",
+        ),
+    ]
+    assert "T0KEN" not in f"{shown}"
 
 
 @pytest.mark.parametrize("url", ["", "x", "//", "https:", "https://", "a//b", "https://a.example"])
