@@ -6,6 +6,7 @@ stamp on a record that somebody writes, which every sender does when it starts (
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 
 from streams.cli.drawing import when
@@ -13,7 +14,7 @@ from streams.cli.findings import Finding, counted, ok, problem, warning
 from streams.cli.health import STALE_MS
 from streams.core.errors import TopicsUnfit
 from streams.kafka import admin, groups, hook_records, reports, topics
-from streams.settings import Settings
+from streams.settings import PREFIX, Settings
 
 HOUR_MS = 3_600_000
 LATE_MS = 24 * HOUR_MS
@@ -57,17 +58,22 @@ async def role(name: str, ours: Settings) -> Finding:
 
 
 async def hooks(ours: Settings) -> Finding:
-    """How many hooks are in force, and whether the latest record of any is refused."""
+    """How many hooks are in force, whether the latest record of any is refused, and whether any cannot be opened."""
     found = await hook_records.read(ours)
     off = sum(not stored.hook.enabled for stored in found.in_force.values())
+    locked = {hook_id: stored.known.locked for hook_id, stored in found.in_force.items() if stored.known.locked}
     seen = f"{counted(len(found.in_force), 'hook')} in force, {off} disabled"
-    if not found.refused:
-        return ok(seen)
-    words = "; ".join(f"{hook_id}: {reason}" for hook_id, reason in list(found.refused.items())[:NAMED_MAX])
-    return problem(
-        f"{seen}; the latest record of {len(found.refused)} is refused: {words}",
-        "the version before stays in force: write a valid record with `hookline hook put`, or delete the hook",
-    )
+    if locked:
+        return problem(
+            f"{seen}; {len(locked)} locked, whose deliveries wait: {_named(locked)}",
+            f"give every role the master key that is missing, in {PREFIX}MASTER_KEYS",
+        )
+    if found.refused:
+        return problem(
+            f"{seen}; the latest record of {len(found.refused)} is refused: {_named(found.refused)}",
+            "the version before stays in force: write a valid record with `hookline hook put`, or delete the hook",
+        )
+    return ok(seen)
 
 
 async def health(ours: Settings) -> Finding:
@@ -93,6 +99,11 @@ async def dead_letters(ours: Settings) -> Finding:
 
 ROLES = {name: partial(role, name) for name in topics.READS}
 """The check of each role's group, by the role's name."""
+
+
+def _named(reasons: Mapping[str, str]) -> str:
+    """The first hooks by id, each with its reason."""
+    return "; ".join(f"{hook_id}: {reason}" for hook_id, reason in list(reasons.items())[:NAMED_MAX])
 
 
 def _now() -> int:

@@ -6,9 +6,10 @@ For commands; reads only, and by offsets alone: no record is fetched.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aiokafka.errors import for_code
+from aiokafka.errors import GroupAuthorizationFailedError, for_code
 from msgspec import Struct
 
+from streams.core.errors import TopicsUnfit
 from streams.kafka import agents, clients, committed, reader, topics
 from streams.kafka.clients import TopicPartition
 from streams.settings import Settings
@@ -24,16 +25,15 @@ class Group(Struct, frozen=True):
 
 
 async def look(settings: Settings, role: str) -> Group:
-    """The group of a role. Raises TopicsUnfit when a topic it reads does not exist, KafkaError when nobody can say."""
+    """The group of a role. Raises TopicsUnfit when this client may not see it, or when a topic it reads is missing.
+
+    Raises KafkaError or TimeoutError when nobody can say.
+    """
     name = agents.group(settings, role)
-    known = await committed.offsets(settings, name)  # first, for it waits until the group's coordinator answers
-    async with clients.admin(settings) as admin:
-        answers: list[Any] = await admin.describe_consumer_groups([name])
-    ((code, _, state, _, _, members, *_),) = answers[0].groups
-    if code:
-        raise for_code(code)(f"group {name}")
-    starts = {partition: at.offset for partition, at in known.items()}
-    return Group(name, state, len(members), await _waiting(settings, topics.READS[role], starts))
+    try:
+        return await _look(settings, name, topics.READS[role])
+    except GroupAuthorizationFailedError as error:
+        raise TopicsUnfit(f"this client may not see the group {name}: grant it Describe on it") from error
 
 
 async def arrived_since(settings: Settings, topic: str, since_ms: int) -> int:
@@ -43,6 +43,17 @@ async def arrived_since(settings: Settings, topic: str, since_ms: int) -> int:
         ends = await consumer.end_offsets(found)
         firsts = await consumer.offsets_for_times(dict.fromkeys(found, since_ms))
     return sum(ends[partition] - first.offset for partition, first in firsts.items() if first is not None)
+
+
+async def _look(settings: Settings, name: str, names: Iterable[str]) -> Group:
+    known = await committed.offsets(settings, name)  # first, for it waits until the group's coordinator answers
+    async with clients.admin(settings) as admin:
+        answers: list[Any] = await admin.describe_consumer_groups([name])
+    ((code, _, state, _, _, members, *_),) = answers[0].groups
+    if code:
+        raise for_code(code)(f"group {name}")
+    starts = {partition: at.offset for partition, at in known.items()}
+    return Group(name, state, len(members), await _waiting(settings, names, starts))
 
 
 async def _waiting(settings: Settings, names: Iterable[str], starts: Mapping[TopicPartition, int]) -> int:

@@ -1,6 +1,8 @@
 """`hookline doctor`, run as people run it: every check has its line, its word and what to do next."""
 
 import asyncio
+import base64
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +13,9 @@ import orjson
 import pytest
 
 from streams.cli import doctor_here
+from streams.core import hook_secrets, sealing
 from streams.core.records import Outgoing
-from streams.kafka import topics
+from streams.kafka import admin, topics
 from streams.settings import Settings
 from tests.cli.commands import Ran, hookline, nobody, publish
 from tests.cli.test_health import report
@@ -117,6 +120,18 @@ def test_what_a_command_left_behind_is_found(applied: Settings) -> None:
     )
     assert found["reports"]["seen"] == "1 error; fewer than 90 % delivered in 24 hours: hook 1"
     assert found["dead letters"]["seen"] == "1 record in the last 24 hours"
+
+
+def test_a_hook_whose_master_key_is_missing_is_a_problem(settings: Settings) -> None:
+    asyncio.run(admin.apply(settings))
+    key = "k1:" + base64.b64encode(bytes(32)).decode()
+    value = hook_secrets.sealed(orjson.dumps(hook(1, "https://crm.example.com/")), sealing.ring(key), os.urandom)
+    publish(settings, Outgoing(topic=topics.CONFIG, key=hook_id(1).encode(), value=value))
+    found = findings(hookline(settings, "doctor"))["hooks"]
+    assert found["result"] == "problem"
+    assert found["seen"].startswith(f"1 hook in force, 0 disabled; 1 locked, whose deliveries wait: {hook_id(1)}: ")
+    opened = msgspec.structs.replace(settings, master_keys=key)
+    assert findings(hookline(opened, "doctor"))["hooks"]["result"] == "ok"
 
 
 @pytest.mark.parametrize("output", ["json", "table"])
