@@ -20,7 +20,7 @@ core/       the rules; nothing there waits, tells the time, rolls dice or talks 
   events        identity events in their three spellings; deadletters: what cannot be read
   hooks         hook records and the index by tenant and event; headers, egress, address_table, filters: their rules;
                 hook_edits: changes that commands make to them; versions: which of them counts
-  sealing       secrets at rest, under master keys; hook_secrets, sealed_letters: where they stand; masking: what is shown
+  sealing       secrets at rest; hook_secrets, sealed_letters: where they stand; masking: what is shown of bodies
   joining       event + hooks --> jobs; bodies and jobs: what a job is made of
   attempts      what an answer means; retry: when to try again; signing: what a request is signed with
   dispatch      which job goes next: lane, one hook's jobs, with its breaker, rates and lines (order); pending: waits
