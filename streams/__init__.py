@@ -19,14 +19,15 @@ core/       the rules; nothing there waits, tells the time, rolls dice or talks 
   records       everything that travels, the one source of `schemas/`; errors, catalogue, ids, moments beside it
   events        identity events in their three spellings; deadletters: what cannot be read
   hooks         hook records and the index by tenant and event; headers, egress, address_table, filters: their rules;
-                hook_edits: changes that commands make to them; versions: which counts; opened: networks in words
-  sealing       secrets at rest, under master keys; hook_secrets, sealed_letters: where they stand; masking: what shows
+                hook_edits: changes that commands make to them; versions: which of them counts
+  sealing       secrets at rest; hook_secrets, sealed_letters: where they stand; masking: what is shown of bodies
   joining       event + hooks --> jobs; bodies and jobs: what a job is made of
   attempts      what an answer means; retry: when to try again; signing: what a request is signed with
   dispatch      which job goes next: lane, one hook's jobs, with its breaker, rates and lines (order); pending: waits
   offsets       what may be committed; recent: ids seen lately; health: 24 hours of outcomes
   operations    what happens to a hook: it fails, recovers, gives a delivery up, is to be disabled
   replaying     what is sent again, and in which order; returning: what of the dead letters may go back
+  opened        what lies in a network that the operator opens, in words
   samples       realistic payloads for commands and the demo; stories, payloads, entities, picks, hook_samples
 kafka/      the edge to Kafka: topics (the one table), admin, differences, growth; clients, reader, publisher, committed
   view          `hooks.config` in every role; audit: what the router alone does about its records

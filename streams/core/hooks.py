@@ -58,18 +58,22 @@ class HookRules(Struct, frozen=True):
         """The hook in a record of `hooks.config`; None when the record deletes it."""
         if record.value is None:
             return None
-        problems = list(self._problems(record.key, record.value))
+        try:
+            hook, locked = hook_secrets.opened(_decoded(record.value), self.ring)
+        except (UnicodeDecodeError, RecursionError, msgspec.MsgspecError) as error:
+            return DeadLetter(reason="bad-hook", detail=str(error), original=record)
+        problems = self._problems_with(hook)
+        if record.key != hook.id.encode():
+            problems.insert(0, f"the record's key is {(record.key or b'')[:40]!r}, its id {hook.id!r}")
         if problems:
             return DeadLetter(reason="bad-hook", detail="; ".join(problems), original=record)
-        hook, locked = hook_secrets.opened(_decoder.decode(record.value), self.ring)
         version = (record.at.partition, record.at.offset)
         return Known(hook, version, filters.compile_filter(hook.delivery.filter), locked)
 
-    def problems_with(self, hook: Hook) -> list[str]:
+    def _problems_with(self, hook: Hook) -> list[str]:
         """Every rule a decoded hook breaks, one sentence each; empty when it may be written."""
-        opened, _ = hook_secrets.opened(hook, self.ring)
         # What cannot be opened was judged when it was sealed, and a sealed text is longer than what it holds.
-        values = {name: "" if is_sealed(value) else value for name, value in opened.config.headers.items()}
+        values = {name: "" if is_sealed(value) else value for name, value in hook.config.headers.items()}
         problems = [*self._event_problems(hook), *headers.problems_with(values)]
         verdict = egress.url_verdict(hook.config.url, self.allowed)
         if not verdict.ok:
@@ -80,19 +84,6 @@ class HookRules(Struct, frozen=True):
             problems.append(f"delivery.filter: {error}")
         return problems
 
-    def _problems(self, key: bytes | None, value: bytes) -> Iterator[str]:
-        if len(value) > RECORD_BYTES_MAX:
-            yield f"the record has {len(value)} bytes, {RECORD_BYTES_MAX} are the most"
-            return
-        try:
-            hook = _decoder.decode(value.decode("utf-8"))
-        except (UnicodeDecodeError, RecursionError, msgspec.MsgspecError) as error:
-            yield str(error)
-            return
-        if key != hook.id.encode():
-            yield f"the record's key is {(key or b'')[:40]!r}, its id {hook.id!r}"
-        yield from self.problems_with(hook)
-
     def _event_problems(self, hook: Hook) -> Iterator[str]:
         if len(hook.wants) > EVENTS_MAX:
             yield f"events: more than {EVENTS_MAX} names"
@@ -101,6 +92,12 @@ class HookRules(Struct, frozen=True):
             problem = self.catalogue.problem_with(pattern)
             if problem:
                 yield f"events: {problem}"
+
+
+def _decoded(value: bytes) -> Hook:
+    if len(value) > RECORD_BYTES_MAX:
+        raise msgspec.ValidationError(f"the record has {len(value)} bytes, {RECORD_BYTES_MAX} are the most")
+    return _decoder.decode(value.decode("utf-8"))
 
 
 class HookIndex:
