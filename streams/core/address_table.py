@@ -1,7 +1,7 @@
 """The ranges of addresses and the names that are not the public internet, each with its reason.
 
 Pure data, ours to change: the registries for special purposes (RFC 6890 and its successors) and one cloud's address.
-`egress` reads it to judge, `opened` for words; nothing else should.
+`egress` reads it; nothing else should.
 """
 
 from ipaddress import IPv4Network, IPv6Network
