@@ -35,6 +35,7 @@ def command(output: str) -> None:
     \b
     settings            which are not the defaults, and where they come from
     networks            what hooks may reach besides public https
+    master keys         are the secrets of hooks sealed
     kafka security      TLS and passwords on the way to the brokers
     tls authorities, names, data directory, local broker, versions
                         what this machine lacks, if anything
@@ -60,6 +61,7 @@ def checks() -> Mapping[str, Check]:
     return {
         "settings": here.changed_settings,
         "networks": here.networks,
+        "master keys": here.master_keys,
         "kafka security": here.kafka_security,
         "tls authorities": here.tls_authorities,
         "names": here.names,

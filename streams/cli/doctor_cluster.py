@@ -12,6 +12,7 @@ from functools import partial
 from streams.cli.drawing import when
 from streams.cli.findings import Finding, counted, ok, problem, warning
 from streams.cli.health import STALE_MS
+from streams.core import sealing
 from streams.core.errors import TopicsUnfit
 from streams.kafka import admin, groups, hook_records, reports, topics
 from streams.settings import PREFIX, Settings
@@ -73,6 +74,10 @@ async def hooks(ours: Settings) -> Finding:
             f"{seen}; the latest record of {len(found.refused)} is refused: {_named(found.refused)}",
             "the version before stays in force: write a valid record with `hookline hook put`, or delete the hook",
         )
+    ring = sealing.ring(ours.master_keys)
+    stale = [hook_id for hook_id, stored in found.in_force.items() if not hook_records.is_sealed(stored.value, ring)]
+    if stale:
+        return warning(f"{seen}; {len(stale)} not sealed under the current master key", "`hookline hook reseal`")
     return ok(seen)
 
 

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from streams import settings as settings_module
 from streams.cli.config import text
 from streams.cli.findings import Finding, ok, problem, skipped, warning
-from streams.core import opened
+from streams.core import opened, sealing
 from streams.core.errors import HooklineError
 from streams.settings import PREFIX, Settings
 
@@ -53,6 +53,19 @@ def networks(ours: Settings) -> Finding:
             seen, f"take it out of {PREFIX}ALLOW_NETWORKS: whoever may write a hook can have credentials sent there"
         )
     return warning(seen, f"for development and networks of your own; else unset {PREFIX}ALLOW_NETWORKS")
+
+
+def master_keys(ours: Settings) -> Finding:
+    """Whether the secrets of hooks are sealed, and under which key."""
+    keys = [key.id for key in sealing.ring(ours.master_keys).keys]
+    if keys:
+        return ok(f"{keys[0]} seals" + (f"; only to open: {', '.join(keys[1:])}" if keys[1:] else ""))
+    if not ours.bootstrap_servers:
+        return skipped("there is none: on the local broker the secrets of hooks stay plain")
+    return warning(
+        "there is none: the secrets of hooks are plain for whoever may read hooks.config",
+        f"set {PREFIX}MASTER_KEYS for every role, then `hookline hook reseal`",
+    )
 
 
 def kafka_security(ours: Settings) -> Finding:

@@ -15,7 +15,7 @@ from streams.kafka.topics import Topic
 from streams.settings import Settings
 
 WRITES = {
-    "router": (topics.DELIVERIES, topics.DEAD_LETTERS),
+    "router": (topics.DELIVERIES, topics.CONFIG, topics.DEAD_LETTERS),
     "sender": (topics.RETRIES, topics.LOG, topics.DEAD_LETTERS),
     "health": (topics.HEALTH, topics.OPERATIONS, topics.CONFIG, topics.DEAD_LETTERS),
 }

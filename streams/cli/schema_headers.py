@@ -51,6 +51,29 @@ class EventHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):
     )
 
 
+class HookHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):
+    """Headers of a hook record, all optional. Without `replaces` a record always counts."""
+
+    replaces: (
+        Annotated[
+            Digits,
+            Meta(
+                description="Offset of the version that this one was made from: every reader passes over the record "
+                "when there is a newer one before it. Send it when you change a hook that you have read."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    why: (
+        Annotated[
+            Literal["sealed", "restored"],
+            Meta(description="The router wrote the version in force once more, and nothing of its meaning changed."),
+        ]
+        | UnsetType
+    ) = UNSET
+    event_id: Annotated[str, Meta(description="The `Hook.Disabled` that says why it is off.")] | UnsetType = UNSET
+
+
 class JobHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):
     """Headers of a delivery job; its value is the exact request body, its key the hook's id."""
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from streams.cli import schema_examples as examples
 from streams.cli.schema_documents import Schema, builtins, components, entries, identity_event
-from streams.cli.schema_headers import EventHeaders, RequestHeaders
+from streams.cli.schema_headers import EventHeaders, HookHeaders, RequestHeaders
 from streams.core import catalogue
 from streams.kafka.topics import Topic
 
@@ -50,7 +50,7 @@ def schemas() -> Schema:
     """Every schema that a message refers to, by the name of its type."""
     types = [entry.type for entry in entries().values()]
     event = {name: part for name, part in identity_event().items() if name != "examples"}
-    found = components([*types, EventHeaders, RequestHeaders], "#/components/schemas/")
+    found = components([*types, EventHeaders, HookHeaders, RequestHeaders], "#/components/schemas/")
     return {"IdentityEvent": event} | {name: _draft_07(found[name]) for name in sorted(found)}
 
 
@@ -76,6 +76,7 @@ def _records() -> Schema:
     return {
         name: _message(found[name].title, found[name].what)
         | {"payload": _schema(found[name].type), "examples": [{"payload": builtins(e)} for e in found[name].examples]}
+        | ({"headers": _schema(HookHeaders)} if name == "hook" else {})
         | _keyed("The delivery's id." if name == "pending" else "The hook's id.")
         for name in ("hook", "outcome", "report", "pending")
     }

@@ -83,9 +83,9 @@ def configuration(topic: Topic) -> dict[str, str]:
 
 
 READS: dict[str, tuple[str, ...]] = {
-    "router": catalogue.EVENT_TOPICS,
+    "router": (*catalogue.EVENT_TOPICS, CONFIG),
     "sender": (DELIVERIES,),
     "health": (LOG,),
 }
-"""What each role reads as a consumer group. All of them also view `hooks.config`, without a group; the sender reads
+"""What each role reads as a consumer group. All of them besides view `hooks.config`, without a group; the sender reads
 `hooks.retries` back, and health `hooks.health`, when they are given a partition."""

@@ -23,7 +23,16 @@ from tests.cli.test_hook import put
 from tests.line import environment, hook, hook_id, line
 
 CHECKS = [
-    *("settings", "networks", "kafka security", "tls authorities", "names", "data directory", "local broker"),
+    *(
+        "settings",
+        "networks",
+        "master keys",
+        "kafka security",
+        "tls authorities",
+        "names",
+        "data directory",
+        "local broker",
+    ),
     *("versions", "broker", "topics", "router", "sender", "health", "hooks", "reports", "dead letters"),
 ]
 ASKED = CHECKS[CHECKS.index("broker") + 1 :]
@@ -51,6 +60,7 @@ async def test_a_line_that_is_well_has_no_problem_and_exit_code_0(settings: Sett
     assert list(found) == CHECKS
     assert {check: row["result"] for check, row in found.items() if row["result"] != "ok"} == {
         "networks": "warning",  # these tests open loopback
+        "master keys": "warning",
         "data directory": "skipped",
         "local broker": "skipped",
     }
@@ -104,6 +114,7 @@ def test_what_a_command_left_behind_is_found(applied: Settings) -> None:
     assert ran.returncode == 1
     assert {check: row["result"] for check, row in found.items() if row["result"] in ("warning", "problem")} == {
         "networks": "problem",
+        "master keys": "warning",
         "router": "problem",
         "sender": "warning",
         "health": "warning",
@@ -113,7 +124,7 @@ def test_what_a_command_left_behind_is_found(applied: Settings) -> None:
     }
     assert "0.0.0.0/0 (everything, " in found["networks"]["seen"]
     assert "10.0.0.0/8 (private)" in found["networks"]["seen"]
-    assert found["router"]["seen"] == "0 members, 1 record waiting"
+    assert found["router"]["seen"] == "0 members, 4 records waiting"  # an event, and three hooks to look through
     assert found["router"]["advice"] == "start one with `hookline run router`"
     assert found["hooks"]["seen"].startswith(
         f"2 hooks in force, 1 disabled; the latest record of 1 is refused: {hook_id(2)}: "
@@ -132,6 +143,18 @@ def test_a_hook_whose_master_key_is_missing_is_a_problem(settings: Settings) -> 
     assert found.seen.startswith(f"1 hook in force, 0 disabled; 1 locked, whose deliveries wait: {hook_id(1)}: ")
     with_key = msgspec.structs.replace(settings, master_keys=key)
     assert asyncio.run(doctor_cluster.hooks(with_key)).result == "ok"
+    newer = msgspec.structs.replace(settings, master_keys="k2:" + base64.b64encode(b"2" * 32).decode() + "," + key)
+    found = asyncio.run(doctor_cluster.hooks(newer))
+    assert (found.result, found.advice) == ("warning", "`hookline hook reseal`")
+    assert found.seen.endswith("1 not sealed under the current master key")
+
+
+def test_it_says_which_master_key_seals() -> None:
+    key = base64.b64encode(bytes(32)).decode()
+    ours = Settings(bootstrap_servers="kafka:9092", master_keys=f"k2:{key},k1:{key}")
+    assert doctor_here.master_keys(ours).seen == "k2 seals; only to open: k1"
+    assert doctor_here.master_keys(Settings(bootstrap_servers="kafka:9092")).result == "warning"
+    assert doctor_here.master_keys(Settings()).result == "skipped"
 
 
 def test_json_is_one_document() -> None:
