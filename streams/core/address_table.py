@@ -115,8 +115,9 @@ SPECIAL_NAMES = (
     *("nip.io", "sslip.io", "xip.io", "ip.es.io", "traefik.me", "backname.io", "ip6.name", "xip.name", "local-ip.co"),
     *("local-ip.sh", "rbndr.us", "1u.ms", "rebind.it", "rebind.network"),
     # Public names, and all below them, that answer with loopback.
-    *("localtest.me", "lvh.me", "vcap.me", "fuf.me", "local.gd", "localho.st", "lacolhost.com", "lcl.host", "lndo.site"),
-    *("ddev.site", "docksal.site", "42foo.com", "smackaho.st", "127-0-0-1.org.uk", "ulh.us", "ratchetlocal.com"),
+    *("localtest.me", "lvh.me", "vcap.me", "fuf.me", "local.gd", "localho.st", "lacolhost.com", "lcl.host"),
+    *("lndo.site", "ddev.site", "docksal.site", "42foo.com", "smackaho.st", "ulh.us", "ratchetlocal.com"),
+    "127-0-0-1.org.uk",
 )
 """Suffixes that never name a public host, and public ones that resolve to whatever their owner's guest likes.
 
