@@ -55,6 +55,11 @@ class Target(Struct, frozen=True):
     port: int
     path: str
 
+    @property
+    def is_literal(self) -> bool:
+        """Whether the host is an address, for which nobody has to be asked."""
+        return ":" in self.host or _NUMERIC.match(self.host.rsplit(".", 1)[-1]) is not None
+
 
 ALL_V4, ALL_V6 = IPv4Network("0.0.0.0/0"), IPv6Network("::/0")
 
