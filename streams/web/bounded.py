@@ -31,7 +31,7 @@ HEAD_BYTES_MAX = HEADER_BYTES_MAX + FIELD_BYTES_MAX + HEADERS_MAX * len(": \r\n"
 SLICE_BYTES = 4096
 """aiohttp parses at once what it is given at once: so many bytes hold 250 answers of the shortest kind at most."""
 
-RECEIVE_BYTES = 32 * 1024
+RECEIVE_BYTES = 16 * 1024
 """What the kernel may hold for us per connection: less than its default, and more than we ever want of an answer."""
 
 
