@@ -15,7 +15,7 @@ from streams.settings import Settings
 from streams.web.transport import Transport, tls_context
 from tests.web.hostile import HOSTILE, WELL, receivers
 
-DEADLINE_S = 0.25
+DEADLINE_S = 0.15
 PATIENCE_S = 20
 GROWTH_BYTES_MAX = 1_000_000
 PATH = "?token=secret-token"
