@@ -45,6 +45,8 @@ async def test_hostile_receivers_take_nothing_from_one_that_is_well(
         await the.took(await the.put(hook(0, receiver.url), *written))
         await the.publish("identity.user", *[b'{"event":"User.Created","data":{"n":%d}}' % n for n in range(EVENTS)])
         await receiver.arrived(EVENTS, within_s=PATIENCE_S)
+        for role in the.roles.values():  # what the operator opened is said by every role when it starts
+            assert [line["networks"] for line in role.events("networks.allowed")] == [list(settings.allow_networks)]
         outcomes = await the.outcomes(EVENTS * (len(hostile) + 1), within_s=PATIENCE_S)
     well = [outcome for outcome in outcomes if outcome.hook_id == hook_id(0)]
     assert [(outcome.status, len(outcome.attempts)) for outcome in well] == [("delivered", 1)] * EVENTS

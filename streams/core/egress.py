@@ -191,10 +191,12 @@ def _name(text: str) -> str | None:
         return None
     try:
         name = text.lower() if text.isascii() else idna.encode(text, uts46=True, std3_rules=True).decode()
-        odd = [label for label in name.split(".") if label.startswith("xn--") and idna.alabel(label) != label.encode()]
+        for label in name.split("."):
+            if label.startswith("xn--"):
+                idna.ulabel(label)
     except UnicodeError:
         return None
-    return None if odd else name
+    return name
 
 
 def _literal(text: str, allowed: Networks) -> str | Verdict:

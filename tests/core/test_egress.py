@@ -1,8 +1,11 @@
 """Where a request may go: every row of the tables at its edges, every spelling of a literal, hostile URLs."""
 
 import ipaddress
+import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from urllib.parse import urlsplit
 
+import idna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -515,6 +518,50 @@ def test_with_opened_networks_literals_inside_them_and_all_names_pass_the_gramma
 )
 def test_opened_networks_open_nothing_else(url: str, reason: str) -> None:
     assert url_verdict(url, LOOPBACK).reason == reason
+
+
+PARTS = st.sampled_from(
+    [
+        *(
+            "https://",
+            "http://",
+            "//",
+            "/",
+            "\\",
+            "@",
+            ":",
+            "#",
+            "?",
+            "%",
+            "%2e",
+            ".",
+            "\u3002",
+            "[",
+            "]",
+            "-",
+            "_",
+            "*",
+        ),
+        *("crm.example.com", "b\u00fccher", "xn--bcher-kva", "xn--a", "\u00df", "\u0130", "\u017f", "\u212a", "\u2100"),
+        *("127.0.0.1", "::1", "::ffff:", "0x7f", "0177", "2130706433", "1", "\uff11", "\u2460", "localhost", "nip.io"),
+        *("443", "8443", "80", "\uff14", "\u00ad", "\u200d", "\u202e", "\ufeff", "\uff0f", "\uff20", "\uff1a", "a"),
+    ]
+)
+
+
+@given(st.lists(PARTS | st.characters(), max_size=8).map("".join))
+def test_what_passes_means_the_same_to_other_parsers_and_never_an_address(text: str) -> None:
+    """The host that is judged is the one that Python's parser sees, and the C library reads no number in it."""
+    for url in (text, "https://" + text, f"https://crm.example.com{text}/", f"https://{text}.example.com/"):
+        found = target(url, ())
+        if isinstance(found, Target):
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+            host = host if host.isascii() else idna.encode(host, uts46=True, std3_rules=True).decode()
+            assert (found.scheme, found.host, found.port) == (parts.scheme, host, parts.port or 443)
+            assert (found.scheme, found.port in (443, 8443), "." in found.host) == ("https", True, True)
+            with pytest.raises(OSError, match="illegal IP address"):
+                socket.inet_aton(found.host)
 
 
 @given(st.text(max_size=80), st.booleans())
