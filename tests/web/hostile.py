@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
+import warnings
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -270,4 +271,5 @@ def _closing(talk: Talk) -> Talk:
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0 is deprecated, which is what is tested
     asyncio.run(_serve(Path(sys.argv[1])))
