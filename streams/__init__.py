@@ -36,7 +36,7 @@ kafka/      the edge to Kafka: topics (the one table), admin, differences, growt
   broker        a local Apache Kafka: broker_files, broker_jars, broker_lock, broker_ready, broker_failures
   following     reading for commands: hook_records, newest, reports, answers, originals, groups
   replaying     a run that can be killed: replay_choice, bookmarks, pace; dead_letters: reading and putting back
-web/        the edge to HTTP: attempting, transport, failures, guard; receiver; status
+web/        the edge to HTTP: attempting, transport, bounded, failures; guard, resolving; receiver; status
 settings    the only reader of the environment; telemetry: log lines and metrics
 wiring      builds the clients and hands them to the roles; supervisor keeps roles running as processes
 cli/        one file a command; demo/: `make demo`

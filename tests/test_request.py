@@ -380,7 +380,7 @@ async def test_a_name_that_leads_to_a_forbidden_address_is_blocked_and_nothing_i
         assert (outcome.result, outcome.status, len(outcome.attempts)) == ("Error", "blocked", 1)
         assert outcome.error is not None
         assert outcome.error.class_ == "blocked"
-        assert "is not a public address (loopback)" in outcome.error.message
+        assert "an address that is not public (loopback)" in outcome.error.message
         assert receiver.total == 0
 
 

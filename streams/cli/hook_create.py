@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 import orjson
 
-from streams.cli import hook_shown
+from streams.cli import hook_shown, hook_urls
 from streams.cli.delivery_options import delivery_options, policy
 from streams.cli.output import output_option, run, settings, tell
 from streams.core.errors import InvalidInput
@@ -85,6 +85,8 @@ def _create(ours: "Settings", record: dict[str, Any], *, dry_run: bool, output: 
 
     hook_id, value = record["id"], orjson.dumps(record)
     if problem := hook_records.refusal(hook_records.rules(ours), hook_id, value):
+        raise InvalidInput(f"this hook is refused: {problem}")
+    for problem in filter(None, hook_urls.refusals(ours, [record["config"]["url"]])):
         raise InvalidInput(f"this hook is refused: {problem}")
     if dry_run:
         hook_shown.show_record(hook_shown.masked(value, "signingKey", "headers"), output)

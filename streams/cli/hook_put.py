@@ -1,18 +1,27 @@
 """`hookline hook put`: whole hook records as an operator's own tooling writes them, checked before any is written."""
 
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import click
 import msgspec
 
-from streams.cli import inputs
+from streams.cli import hook_urls, inputs
 from streams.cli.output import output_option, run, settings, show, tell
 
 COLUMNS = ("id", "action", "topic", "partition", "offset")
 
 
+class _Config(msgspec.Struct):
+    url: str
+
+
 class _Named(msgspec.Struct):
     id: str = ""
+
+
+class _Placed(msgspec.Struct):
+    config: _Config
 
 
 @click.command()
@@ -35,9 +44,8 @@ def put(source: BinaryIO, dry_run: bool, output: str) -> None:
     ours = settings()
     records = [(_id(text), text) for text in inputs.objects(source)]
     rules = hook_records.rules(ours)
-    refusals = [hook_records.refusal(rules, hook_id, text) for hook_id, text in records]
-    problems = [f"hook {number}: {problem}" for number, problem in enumerate(refusals, 1) if problem]
-    inputs.refuse(problems, len(records), "nothing was written")
+    _refuse([hook_records.refusal(rules, hook_id, text) for hook_id, text in records])
+    _refuse(hook_urls.refusals(ours, [msgspec.json.decode(text, type=_Placed).config.url for _, text in records]))
     if dry_run:
         rows = [{"id": hook_id, "action": "would put"} for hook_id, _ in records]
     else:
@@ -46,6 +54,11 @@ def put(source: BinaryIO, dry_run: bool, output: str) -> None:
     show(rows, output, COLUMNS)
     if ours.log_level != "error":
         tell(f"{'would put' if dry_run else 'put'} {len(rows)} hooks")
+
+
+def _refuse(refusals: Sequence[str | None]) -> None:
+    problems = [f"hook {number}: {problem}" for number, problem in enumerate(refusals, 1) if problem]
+    inputs.refuse(problems, len(refusals), "nothing was written")
 
 
 def _id(text: bytes) -> str:

@@ -28,6 +28,8 @@ HTTPS_PORTS = frozenset({443, 8443})
 URL_CHARS_MAX = 2048
 """Longest URL; what common servers and proxies accept."""
 
+NAME_CHARS_MAX = 253
+"""Longest name that DNS has room for, as it is written and as it is sent."""
 
 TARGETS_MAX = 4096
 """URLs whose parts are remembered; at most 8 MiB."""
@@ -53,6 +55,16 @@ class Target(Struct, frozen=True):
     port: int
     path: str
 
+    @property
+    def is_literal(self) -> bool:
+        """Whether the host is an address, for which nobody has to be asked."""
+        return ":" in self.host or _NUMERIC.match(self.host.rsplit(".", 1)[-1]) is not None
+
+
+ALL_V4, ALL_V6 = IPv4Network("0.0.0.0/0"), IPv6Network("::/0")
+
+CARRYING = (IPv6Network("64:ff9b::/96"), IPv6Network("::ffff:0:0:0/96"))
+"""Networks whose addresses end in the IPv4 address that is meant: NAT64 and its older relative."""
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?]*)(?P<path>[^?]*)(?P<query>\?.*)?\Z")
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]*\]|[^:\[\]]*)(?::(?P<port>[1-9][0-9]{0,4}))?\Z")
@@ -67,18 +79,23 @@ def networks(cidrs: Iterable[str]) -> Networks:
 
 
 def address_verdict(address: str, allowed: Networks) -> Verdict:
-    """May a request go to this address? Addresses in `allowed` pass first; an IPv4 address inside IPv6 is unwrapped."""
+    """May a request go to this address? What the operator opened passes, with two exceptions.
+
+    An IPv6 address that carries an IPv4 address leads there, so it passes only if that one does: opening `::/0` opens
+    no IPv4 address. And what a cloud serves to its own machines is opened by name only, by a network no wider than
+    its row in the table: whoever opens all private addresses did not mean the credentials of this machine.
+    """
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return Verdict("bad-address", "an address is not written as one")
     if isinstance(ip, IPv6Address) and ip.scope_id is not None:
         return Verdict("bad-address", "an address with a zone belongs to one machine's interface")
-    inner = _unwrapped(ip)
-    if any(inner in network for network in allowed):
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    if _opened(mapped or ip, allowed):
         return Verdict("allowed", f"{ip} lies in a network that the operator opened")
-    reason = _reason(inner)
-    if reason == "public" and inner is not ip:
+    reason = _row(mapped or ip)[1]
+    if reason == "public" and mapped:
         reason = "mapped"  # no honest DNS answer spells a public IPv4 address this way
     if reason == "public":
         return Verdict("public", f"{ip} is a public address")
@@ -150,19 +167,36 @@ def _placed(scheme: str, port: int, allowed: Networks) -> Verdict | None:
 def _host(text: str, allowed: Networks) -> str | Verdict:
     """The host in its one spelling (lower case, A-labels, canonical literal), or the refusal."""
     if text.startswith("["):
-        return _literal(text[1:-1], allowed)
-    try:
-        name = text.lower() if text.isascii() else idna.encode(text, uts46=True, std3_rules=True).decode()
-    except idna.IDNAError:
+        return _literal(text[1:-1], allowed) if ":" in text else Verdict("host", "only an IPv6 address has brackets")
+    name = _name(text)
+    if name is None:
         return Verdict("host", "the URL's host is no valid international domain name")
     labels = name.split(".")
-    if len(name) > 253 or not all(_LABEL.match(label) for label in labels):
+    if len(name) > NAME_CHARS_MAX or not all(_LABEL.match(label) for label in labels):
         return Verdict("host", "the URL's host must be made of labels of letters, digits and hyphens")
     if _NUMERIC.match(labels[-1]):
         return _literal(name, allowed)
     if allowed or (len(labels) > 1 and not _is_special(name)):
         return name
     return Verdict("special-name", f"{name} is no public name; HOOKLINE_ALLOW_NETWORKS can open a local network")
+
+
+def _name(text: str) -> str | None:
+    """A name in lower case and A-labels; None when it is none, or when an A-label stands for something else.
+
+    `xn--` may be followed by anything: what decodes to an ASCII name, to a dot, or to letters that no label may have
+    would be one name to us and another one to whoever reads it.
+    """
+    if len(text) > NAME_CHARS_MAX:  # before the costly part, which is not for whole books
+        return None
+    try:
+        name = text.lower() if text.isascii() else idna.encode(text, uts46=True, std3_rules=True).decode()
+        for label in name.split("."):
+            if label.startswith("xn--"):
+                idna.ulabel(label)
+    except UnicodeError:
+        return None
+    return name
 
 
 def _literal(text: str, allowed: Networks) -> str | Verdict:
@@ -182,13 +216,28 @@ def _is_special(name: str) -> bool:
     return any(name == suffix or name.endswith("." + suffix) for suffix in SPECIAL_NAMES)
 
 
-def _unwrapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address inside `::ffff:a.b.c.d`, which is where such a connection would really go."""
-    return (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
+def _opened(ip: IPv4Address | IPv6Address, allowed: Networks) -> bool:
+    """Whether the operator opened this address, and any IPv4 address inside it."""
+    around = [network for network in allowed if ip in network]
+    row, reason = _row(ip)
+    if reason == "cloud":
+        around = [network for network in around if network.prefixlen >= row.prefixlen]
+    carried = _carried(ip)
+    return bool(around) and (carried is None or _row(carried)[1] == "public" or _opened(carried, allowed))
 
 
-def _reason(ip: IPv4Address | IPv6Address) -> Reason:
+def _carried(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
+    """The IPv4 address at which a gateway or a tunnel would deliver what is sent to this IPv6 address."""
     if isinstance(ip, IPv4Address):
-        return next((reason for network, reason in V4_FORBIDDEN if ip in network), "public")
-    forbidden = next((reason for network, reason in V6_FORBIDDEN if ip in network), None)
-    return forbidden or ("public" if ip in V6_PUBLIC else "reserved")
+        return None
+    if any(ip in network for network in CARRYING):
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+
+
+def _row(ip: IPv4Address | IPv6Address) -> tuple[IPv4Network | IPv6Network, Reason]:
+    """The row of the table that the address is in, `public` and `reserved` being rows too."""
+    if isinstance(ip, IPv4Address):
+        return next((row for row in V4_FORBIDDEN if ip in row[0]), (ALL_V4, "public"))
+    rest: Reason = "public" if ip in V6_PUBLIC else "reserved"
+    return next((row for row in V6_FORBIDDEN if ip in row[0]), (ALL_V6, rest))

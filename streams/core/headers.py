@@ -39,6 +39,7 @@ RESERVED = frozenset(
         "traceparent",
         "tracestate",
         "trailer",
+        "trailers",  # as RFC 2616 spelled it
         "transfer-encoding",
         "upgrade",
     }
@@ -49,13 +50,18 @@ RESERVED_PREFIXES = ("content-", "logto-signature-", "proxy-", "webhook-")
 """Families no hook may set: what describes the body, what proxies act on, and the signatures."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_MARK = re.compile(r"[^0-9a-z]")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*\Z")
 
 
 def is_reserved(name: str) -> bool:
-    """Whether Hookline alone sets this header, in any spelling of its case."""
-    lower = name.lower()
-    return lower in RESERVED or lower.startswith(RESERVED_PREFIXES)
+    """Whether Hookline alone sets this header, in any spelling that a receiver may take for it.
+
+    CGI, WSGI, PHP and Rack know headers as `HTTP_WEBHOOK_SIGNATURE`: to them `webhook_signature`, or any other mark
+    in place of the hyphen, is the same header, and the later one would win.
+    """
+    plain = _MARK.sub("-", name.lower())
+    return plain in RESERVED or plain.startswith(RESERVED_PREFIXES)
 
 
 def problems_with(headers: Mapping[str, str]) -> list[str]:

@@ -33,6 +33,9 @@ def failure(error: Exception, timeout_s: float) -> Answer:
         return Answer(error="timeout", detail=f"no complete answer within {timeout_s:.3g} s")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return Answer(error="dns", detail=f"the host's name cannot be resolved: {error.os_error.strerror}")
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionResetError):
+        # A connection that is refused is refused; one that is closed before it is made was closed over TLS.
+        return Answer(error="tls", detail="TLS failed: the connection was closed in the handshake")
     if isinstance(error, aiohttp.ClientConnectorError):
         return Answer(error="connect", detail=f"the host cannot be reached: {_system(error.os_error)}")
     if isinstance(error, (aiohttp.ClientConnectionError, OSError)):

@@ -10,7 +10,8 @@ import errno
 import socket
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Thread
 
 from aiohttp import AddrInfoType, SocketFactoryType
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -31,10 +32,14 @@ NAMES_MAX = 1024
 """Names remembered, the oldest forgotten first; about 300 bytes each."""
 
 FLIGHTS_MAX = 256
-"""Lookups under way at once; beyond, a name is refused at once instead of waiting in a growing line."""
+"""Lookups under way at once, a thread each; beyond, a name is refused at once instead of waiting in a growing line."""
 
-THREADS = 16
-"""Lookups that run at once: `getaddrinfo` blocks a thread and cannot be cancelled."""
+SILENT_FLIGHTS_MAX = 128
+"""Lookups under way beyond which a name that had no answer in time before is not asked for again: names that never
+answer, which anybody can make, leave the other half to those that do."""
+
+ADDRESSES_MAX = 64
+"""Most addresses of a name; large hosts have about ten. Each is judged at every use, and dialled until one answers."""
 
 
 class Blocked(OSError):
@@ -46,30 +51,38 @@ class Blocked(OSError):
 
 
 class Known(Struct, frozen=True):
-    """What DNS said of a name and until when (seconds of the guard's clock) that holds; no address means it failed."""
+    """What DNS said of a name and until when (seconds of the guard's clock) that holds; no address means it failed.
+
+    `silent` when it failed by saying nothing in time.
+    """
 
     until_s: float
     addresses: tuple[str, ...] = ()
     failure: str = ""
+    silent: bool = False
 
 
 class ThreadResolver(AbstractResolver):
-    """The operating system's resolver in threads of its own, so that dead names starve nothing else."""
+    """The operating system's resolver, each lookup in a thread of its own.
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hookline-dns")
+    `getaddrinfo` cannot be cancelled, and takes half a minute over a name server that says nothing. In a pool of
+    threads a few such names would hold up all the others, and the end of the process.
+    """
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """All addresses of a name; raises OSError when there are none."""
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _lookup, host, family)
-        return [_result(host, address, port) for address in found]
+        answer: asyncio.Future[list[str]] = loop.create_future()
+        try:
+            Thread(target=_look_up, args=(host, family, loop, answer), name="hookline-dns", daemon=True).start()
+        except RuntimeError:
+            raise OSError(errno.EAGAIN, "this machine has no thread left to look the name up") from None
+        return [_result(host, address, port) for address in await answer]
 
     async def close(self) -> None:
-        """Start no more lookups. Those under way end in their threads: nothing can stop them."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Nothing to close: lookups under way end in their threads, and nobody waits for them."""
 
 
 class GuardResolver(AbstractResolver):
@@ -98,7 +111,7 @@ class GuardResolver(AbstractResolver):
         for address in known.addresses:
             verdict = peer_verdict(address, port, self._allowed)
             if not verdict.ok:
-                raise Blocked(verdict)
+                raise Blocked(_of_a_name(verdict))
         return [_result(host, address, port) for address in known.addresses]
 
     async def close(self) -> None:
@@ -113,7 +126,8 @@ class GuardResolver(AbstractResolver):
         """Join the lookup of this name, or begin it. It outlives whoever waits: its answer serves the next one."""
         flight = self._flights.get(host)
         if flight is None:
-            if len(self._flights) >= FLIGHTS_MAX:
+            before = self._known.get(host)
+            if len(self._flights) >= (SILENT_FLIGHTS_MAX if before and before.silent else FLIGHTS_MAX):
                 return Known(0.0, failure="too many names are being looked up")
             flight = asyncio.create_task(self._fly(host))
             self._flights[host] = flight
@@ -121,7 +135,7 @@ class GuardResolver(AbstractResolver):
             async with asyncio.timeout(BUDGET_S):
                 return await asyncio.shield(flight)
         except TimeoutError:
-            return self._learnt(host, failure=f"the name server gave no answer within {BUDGET_S:g} s")
+            return self._learnt(host, failure=f"the name server gave no answer within {BUDGET_S:g} s", silent=True)
 
     async def _fly(self, host: str) -> Known:
         try:
@@ -131,11 +145,13 @@ class GuardResolver(AbstractResolver):
         finally:
             self._flights.pop(host, None)
         addresses = tuple(dict.fromkeys(result["host"] for result in found))
+        if len(addresses) > ADDRESSES_MAX:
+            return self._learnt(host, failure=f"the name has {len(addresses)} addresses, more than {ADDRESSES_MAX}")
         return self._learnt(host, addresses, "" if addresses else "the name has no address")
 
-    def _learnt(self, host: str, addresses: tuple[str, ...] = (), failure: str = "") -> Known:
+    def _learnt(self, host: str, addresses: tuple[str, ...] = (), failure: str = "", silent: bool = False) -> Known:
         ttl_s = POSITIVE_TTL_S if addresses else NEGATIVE_TTL_S
-        known = Known(self._clock() + ttl_s, addresses, failure)
+        known = Known(self._clock() + ttl_s, addresses, failure, silent)
         self._known.pop(host, None)
         self._known[host] = known
         if len(self._known) > NAMES_MAX:
@@ -161,9 +177,34 @@ def guarded_sockets(
     return open_socket
 
 
-def _lookup(host: str, family: int) -> list[str]:
-    infos = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    return [str(address[0]) for *_, address in infos]
+def _look_up(host: str, family: int, loop: asyncio.AbstractEventLoop, answer: asyncio.Future[list[str]]) -> None:
+    """Ask the system, in a thread; whoever waited may be gone by then, and the loop too."""
+    found: list[str] | OSError | UnicodeError
+    try:
+        infos = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        found = [str(address[0]) for *_, address in infos]
+    except (OSError, UnicodeError) as error:
+        found = error
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(_settle, answer, found)
+
+
+def _settle(answer: asyncio.Future[list[str]], found: list[str] | OSError | UnicodeError) -> None:
+    if answer.done():
+        return
+    if isinstance(found, list):
+        answer.set_result(found)
+    else:
+        answer.set_exception(found)
+
+
+def _of_a_name(verdict: Verdict) -> Verdict:
+    """The verdict without the address: outcomes tell it to whoever owns the hook, and names of this network's own
+    inside, asked for one after the other, would draw a map of it."""
+    if verdict.reason == "port":
+        return verdict
+    words = f"the host's name has an address that is not public ({verdict.reason})"
+    return Verdict(verdict.reason, f"{words}; HOOKLINE_ALLOW_NETWORKS can open its network")
 
 
 def _result(host: str, address: str, port: int) -> ResolveResult:

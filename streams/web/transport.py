@@ -23,6 +23,7 @@ from yarl import URL
 from streams.core import egress
 from streams.core.records import Answer
 from streams.settings import Settings
+from streams.web.bounded import FIELD_BYTES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, BoundedConnector, bounded
 from streams.web.failures import HeadTooLarge, died_silently, failure
 from streams.web.guard import GuardResolver, ThreadResolver, guarded_sockets
 
@@ -31,14 +32,6 @@ KEEP_ALIVE_S = 4.0
 
 RESEND_WITHIN_S = 1.0
 """A reused connection that dies within this time, before any byte of an answer, is worth one more try at once."""
-
-HEADER_BYTES_MAX = 64 * 1024
-"""Largest head of an answer, all its headers together (CONTRACT 5)."""
-
-HEADERS_MAX = 128
-FIELD_BYTES_MAX = 8190
-"""aiohttp's own limits while it parses; it knows none for all headers together, so up to 1 MiB may be held until
-`HEADER_BYTES_MAX` is checked. No limit per header is both small enough for that and large enough for real servers."""
 
 _SKIPPED = ("Accept-Encoding", "Content-Type", "User-Agent")
 """Headers aiohttp would add by itself; ours come from `core.signing`, and we do not decompress."""
@@ -82,7 +75,7 @@ class Transport:
     async def __aenter__(self) -> Self:
         """Make the session; nothing is connected yet."""
         self._resolver = GuardResolver(self._allowed, self._inner or ThreadResolver())
-        connector = aiohttp.TCPConnector(
+        connector = BoundedConnector(
             resolver=self._resolver,
             use_dns_cache=False,  # the guard keeps its own, and judges again at every use
             socket_factory=self._open_socket,
@@ -167,7 +160,7 @@ class Transport:
 
     def _open_socket(self, info: AddrInfoType) -> socket.socket:
         _NOTE.get().dialled = True
-        return self._guarded(info)
+        return bounded(self._guarded(info))
 
 
 def tls_context() -> ssl.SSLContext:

@@ -2,13 +2,16 @@
 
 import asyncio
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import orjson
 import pytest
+from msgspec.structs import replace
 
+from streams.cli import hook_urls
 from streams.core import health
 from streams.core.records import Hook, Outgoing
 from streams.kafka import admin, hook_records, topics
@@ -207,6 +210,60 @@ def test_put_of_what_is_no_hook_is_exit_code_4(applied: Settings, given: str) ->
     assert "Traceback" not in ran.stderr
 
 
+ELSEWHERE = ("10.0.0.0/8",)
+LOCALHOST = "http://localhost:9000/hooks?token=t0ken"
+
+
+@pytest.mark.parametrize("words", [(), ("--dry-run",)])
+def test_a_name_that_leads_to_a_forbidden_address_is_refused_when_the_hook_is_created(
+    applied: Settings, words: tuple[str, ...]
+) -> None:
+    """`localhost` is the one name that every machine knows without asking anybody."""
+    before = len(records(applied))
+    settings = replace(applied, allow_networks=ELSEWHERE)
+    ran = hookline(settings, "hook", "create", "--url", LOCALHOST, "--events", "*", *words)
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert "this hook is refused: config.url (loopback): the host's name has an address that is not" in ran.stderr
+    assert "t0ken" not in ran.stderr
+    assert len(records(applied)) == before
+
+
+def test_a_name_that_leads_to_an_opened_network_is_taken_without_a_word(applied: Settings) -> None:
+    ran = hookline(applied, "hook", "create", "--url", LOCALHOST, "--events", "*", "--dry-run")
+    assert ran.returncode == 0
+    assert "note:" not in ran.stderr
+
+
+def test_put_refuses_all_when_one_name_leads_to_a_forbidden_address(applied: Settings) -> None:
+    before = len(records(applied))
+    settings = replace(applied, allow_networks=ELSEWHERE)
+    given = [hook(17, "http://10.0.0.1:9000/"), hook(18, LOCALHOST), hook(19, "http://10.0.0.1:9000/")]
+    ran = hookline(settings, "hook", "put", given="\n".join(orjson.dumps(one).decode() for one in given))
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert "1 of 3 refused, nothing was written" in ran.stderr
+    assert "hook 2: config.url (loopback)" in ran.stderr
+    assert len(records(applied)) == before
+
+
+def test_a_name_that_does_not_resolve_is_told_and_no_reason_to_refuse(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process, where the system's resolver can be made to know nothing; so nothing is asked outside."""
+
+    def getaddrinfo(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    urls = [f"https://crm.example.com/{n}?t0ken" for n in "ab"]
+    assert hook_urls.refusals(Settings(), urls) == ["", ""]
+    told = capsys.readouterr().err
+    assert told.count("crm.example.com cannot be resolved now: Name or service not known") == 1
+    assert "`hookline hook put`" in told
+    assert "t0ken" not in told
+    assert hook_urls.refusals(Settings(log_level="error"), urls) == ["", ""]
+    assert capsys.readouterr().err == ""
+
+
 def test_put_on_trial_writes_nothing(applied: Settings) -> None:
     ran = hookline(applied, "hook", "put", "--dry-run", given=orjson.dumps(hook(15, URL)).decode())
     assert rows(ran) == [{"id": hook_id(15), "action": "would put"}]
@@ -353,6 +410,7 @@ def test_without_topics_the_exit_code_is_1_with_the_command_that_mends_it(
 @pytest.mark.parametrize("words", [("list",), ("put",)])
 def test_without_a_broker_the_exit_code_is_3(words: tuple[str, ...]) -> None:
     with nobody() as settings:
-        ran = hookline(settings, "hook", *words, given=orjson.dumps(hook(1, "https://crm.example.com/")).decode())
+        settings = replace(settings, allow_networks=("127.0.0.0/8",))
+        ran = hookline(settings, "hook", *words, given=orjson.dumps(hook(1, URL)).decode())
     assert (ran.returncode, ran.stdout) == (3, "")
     assert ran.stderr.startswith("hookline: no Kafka broker answers at 127.0.0.1:")

@@ -1,8 +1,11 @@
 """Where a request may go: every row of the tables at its edges, every spelling of a literal, hostile URLs."""
 
 import ipaddress
+import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from urllib.parse import urlsplit
 
+import idna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,12 +24,20 @@ from streams.core.egress import (
 LOOPBACK = networks(["127.0.0.0/8", "::1/128"])
 
 V4_EDGES = [
-    # just below, first, last, just above
+    # just below, first, last, just above; neighbours of the clouds' rows may lie in a wider row
+    ("100.100.100.200/32", None, "100.100.100.200", "100.100.100.200", None),
+    ("161.26.0.0/16", "161.25.255.255", "161.26.0.0", "161.26.255.255", "161.27.0.0"),
+    ("166.8.0.0/14", "166.7.255.255", "166.8.0.0", "166.11.255.255", "166.12.0.0"),
+    ("168.63.129.16/32", "168.63.129.15", "168.63.129.16", "168.63.129.16", "168.63.129.17"),
+    ("169.254.0.23/32", None, "169.254.0.23", "169.254.0.23", None),
+    ("169.254.169.254/32", None, "169.254.169.254", "169.254.169.254", None),
+    ("169.254.170.2/32", None, "169.254.170.2", "169.254.170.2", None),
+    ("169.254.170.23/32", None, "169.254.170.23", "169.254.170.23", None),
+    ("192.0.0.192/32", None, "192.0.0.192", "192.0.0.192", None),
     ("0.0.0.0/8", None, "0.0.0.0", "0.255.255.255", "1.0.0.0"),
     ("10.0.0.0/8", "9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"),
     ("100.64.0.0/10", "100.63.255.255", "100.64.0.0", "100.127.255.255", "100.128.0.0"),
     ("127.0.0.0/8", "126.255.255.255", "127.0.0.0", "127.255.255.255", "128.0.0.0"),
-    ("168.63.129.16/32", "168.63.129.15", "168.63.129.16", "168.63.129.16", "168.63.129.17"),
     ("169.254.0.0/16", "169.253.255.255", "169.254.0.0", "169.254.255.255", "169.255.0.0"),
     ("172.16.0.0/12", "172.15.255.255", "172.16.0.0", "172.31.255.255", "172.32.0.0"),
     ("192.0.0.0/24", "191.255.255.255", "192.0.0.0", "192.0.0.255", "192.0.1.0"),
@@ -44,7 +55,11 @@ V4_EDGES = [
 ]
 
 V6_EDGES = [
-    ("2001::/23", "2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001::", "2001:1ff:ffff::ffff", "2001:200::"),
+    ("2001::/32", "2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001::", "2001:0:ffff::ffff", None),
+    ("2001:2::/48", None, "2001:2::", "2001:2:0:ffff::ffff", None),
+    ("2001:3::/32", None, "2001:3::", "2001:3:ffff::ffff", None),
+    ("2001:4:112::/48", None, "2001:4:112::", "2001:4:112:ffff::ffff", None),
+    ("2001::/23", None, "2001:1::", "2001:1ff:ffff::ffff", "2001:200::"),  # its first /32 is the first row
     ("2001:db8::/32", "2001:db7:ffff::ffff", "2001:db8::", "2001:db8:ffff:ffff::ffff", "2001:db9::"),
     ("2002::/16", "2001:ffff::ffff", "2002::", "2002:ffff:ffff::ffff", "2003::"),
     ("2620:4f:8000::/48", "2620:4f:7fff::ffff", "2620:4f:8000::", "2620:4f:8000:ffff::ffff", "2620:4f:8001::"),
@@ -52,10 +67,17 @@ V6_EDGES = [
     # Neighbours of the rows below are refused too, as reserved.
     ("::/128", None, "::", "::", None),
     ("::1/128", None, "::1", "::1", None),
+    ("::ffff:0:0:0/96", None, "::ffff:0:0.0.0.0", "::ffff:0:255.255.255.255", None),
     ("64:ff9b::/96", None, "64:ff9b::", "64:ff9b::ffff:ffff", None),
     ("64:ff9b:1::/48", None, "64:ff9b:1::", "64:ff9b:1:ffff::ffff", None),
+    ("100::/64", None, "100::", "100::ffff:ffff:ffff:ffff", None),
+    ("fd00:42::42/128", None, "fd00:42::42", "fd00:42::42", None),
+    ("fd00:c1::a9fe:a9fe/128", None, "fd00:c1::a9fe:a9fe", "fd00:c1::a9fe:a9fe", None),
+    ("fd00:ec2::/64", None, "fd00:ec2::", "fd00:ec2::ffff:ffff:ffff:ffff", None),
+    ("fd20:ce::254/128", None, "fd20:ce::254", "fd20:ce::254", None),
     ("fc00::/7", None, "fc00::", "fdff:ffff::ffff", None),
     ("fe80::/10", None, "fe80::", "febf:ffff::ffff", None),
+    ("fec0::/10", None, "fec0::", "feff:ffff::ffff", None),
     ("ff00::/8", None, "ff00::", "ffff:ffff::ffff", None),
 ]
 
@@ -86,10 +108,10 @@ def test_a_range_is_refused_from_its_first_to_its_last_address_and_not_beyond(
         ("4000::", "reserved"),
         ("::2", "reserved"),
         ("::127.0.0.1", "reserved"),
-        ("::ffff:0:127.0.0.1", "reserved"),
-        ("100::1", "reserved"),
+        ("::ffff:0:127.0.0.1", "translated"),
+        ("100:0:0:1::1", "reserved"),
         ("5f00::1", "reserved"),
-        ("fec0::1", "reserved"),
+        ("fdff::1", "private"),
     ],
 )
 def test_only_2000_3_is_public_in_ipv6(address: str, reason: str) -> None:
@@ -101,7 +123,8 @@ def test_only_2000_3_is_public_in_ipv6(address: str, reason: str) -> None:
     [
         ("::ffff:127.0.0.1", "loopback"),
         ("::ffff:7f00:1", "loopback"),
-        ("::ffff:169.254.169.254", "link-local"),
+        ("::ffff:169.254.169.254", "cloud"),
+        ("::ffff:a9fe:1", "link-local"),
         ("0:0:0:0:0:FFFF:0a00:0001", "private"),
         ("::ffff:8.8.8.8", "mapped"),
     ],
@@ -125,9 +148,48 @@ def test_an_opened_network_passes_and_its_neighbours_do_not() -> None:
         assert not address_verdict(address, allowed).ok
 
 
-def test_opening_all_of_ipv6_opens_no_ipv4_address() -> None:
+CARRYING_LOOPBACK = [
+    ("::ffff:127.0.0.1", "loopback"),
+    ("64:ff9b::127.0.0.1", "nat64"),
+    ("::ffff:0:127.0.0.1", "translated"),
+    ("2002:7f00:1::", "6to4"),
+    ("2001:0:4136:e378:8000:63bf:80ff:fffe", "teredo"),  # its last 32 bits are 127.0.0.1, inverted
+]
+
+
+@pytest.mark.parametrize(("address", "reason"), CARRYING_LOOPBACK)
+def test_opening_all_of_ipv6_opens_no_ipv4_address_that_one_of_ipv6_carries(address: str, reason: str) -> None:
     assert address_verdict("::1", networks(["::/0"])).ok
-    assert address_verdict("::ffff:127.0.0.1", networks(["::/0"])).reason == "loopback"
+    assert address_verdict(address, networks(["::/0"])).reason == reason
+    assert address_verdict(address, networks(["::/0", "127.0.0.0/8"])).reason == "allowed"
+
+
+def test_a_translated_public_address_passes_where_the_operator_opened_the_translator() -> None:
+    """An IPv6-only cluster with DNS64 sees public IPv4 hosts so, and must not see its own machines so."""
+    allowed = networks(["64:ff9b::/96"])
+    assert address_verdict("64:ff9b::8.8.8.8", allowed).reason == "allowed"
+    for inner in ("127.0.0.1", "10.0.0.1", "169.254.169.254", "168.63.129.16"):
+        assert address_verdict(f"64:ff9b::{inner}", allowed).reason == "nat64"
+
+
+@pytest.mark.parametrize(
+    ("address", "around"),
+    [
+        ("169.254.169.254", ["0.0.0.0/0", "169.254.0.0/16", "169.254.169.254/31"]),
+        ("::ffff:169.254.169.254", ["0.0.0.0/0", "::/0"]),
+        ("100.100.100.200", ["100.64.0.0/10"]),
+        ("168.63.129.16", ["168.63.0.0/16"]),
+        ("166.9.0.1", ["166.0.0.0/8"]),
+        ("fd00:ec2::254", ["fc00::/7", "fd00::/8", "fd00:ec2::/32"]),
+        ("fd20:ce::254", ["fd20::/16"]),
+    ],
+)
+def test_what_a_cloud_serves_to_its_machines_is_opened_by_its_own_network_alone(
+    address: str, around: list[str]
+) -> None:
+    assert address_verdict(address, networks(around)).reason == "cloud"
+    own = ["169.254.169.254/32", "100.100.100.200/32", "168.63.129.16/32", "166.8.0.0/14", "fd00:ec2::254/128"]
+    assert address_verdict(address, networks([*around, *own, "fd20:ce::254/128"])).reason == "allowed"
 
 
 def test_a_text_that_is_no_network_is_refused() -> None:
@@ -136,9 +198,9 @@ def test_a_text_that_is_no_network_is_refused() -> None:
 
 
 @given(st.ip_addresses(v=4))
-def test_every_ipv4_address_is_public_or_in_exactly_one_row(address: IPv4Address) -> None:
-    rows = [reason for network, reason in V4_FORBIDDEN if address in network]
-    assert [address_verdict(str(address), ()).reason] == (rows or ["public"])
+def test_every_ipv4_address_is_public_or_has_the_reason_of_its_narrowest_row(address: IPv4Address) -> None:
+    rows = [(network.prefixlen, reason) for network, reason in V4_FORBIDDEN if address in network]
+    assert address_verdict(str(address), ()).reason == max(rows, default=(0, "public"))[1]
 
 
 @given(st.ip_addresses(v=6))
@@ -189,6 +251,11 @@ def test_ports_other_than_those_of_https_are_reached_only_in_opened_networks(
         ("HTTPS://CRM.Example.COM/A", Target("https", "crm.example.com", 443, "/A")),
         ("https://bücher.example.com/", Target("https", "xn--bcher-kva.example.com", 443, "/")),
         ("https://xn--bcher-kva.example.com/", Target("https", "xn--bcher-kva.example.com", 443, "/")),
+        ("https://b\u00fccher\uff0eexample\u3002com/", Target("https", "xn--bcher-kva.example.com", 443, "/")),
+        ("https://exa\u00admple.com/", Target("https", "example.com", 443, "/")),  # a soft hyphen stands for nothing
+        ("https://\ufb01nance.example.com/", Target("https", "finance.example.com", 443, "/")),
+        ("https://fa\u00df.example.com/", Target("https", "xn--fa-hia.example.com", 443, "/")),
+        ("https://r3---sn-4g5e6nz7.example.com/", Target("https", "r3---sn-4g5e6nz7.example.com", 443, "/")),
         ("https://1and1.com/@user", Target("https", "1and1.com", 443, "/@user")),
         ("https://a.b/http://127.0.0.1/", Target("https", "a.b", 443, "/http://127.0.0.1/")),
     ],
@@ -261,6 +328,40 @@ HOSTILE = [
     ("https://[::1]x/", "host"),
     ("https://[fe80::1%25eth0]/", "host"),
     ("https://\u2488.example.com/", "host"),
+    ("https://crm.example.com\uff0e/", "host"),
+    ("https://b\u00fccher.example.com\u3002/", "host"),
+    ("https://127.0.0.1./", "host"),
+    ("https://127.0.0.1\uff0f.example.com/", "host"),
+    ("https://127.0.0.1\u2100.example.com/", "host"),
+    ("https://127.0.0.1\uff03.example.com/", "host"),
+    ("https://127.0.0.1\uff1f.example.com/", "host"),
+    ("https://crm.example.com\uff1a443/", "host"),
+    ("https://crm.example.com:\uff14\uff14\uff13/", "host"),
+    ("https://crm.example.com\uff20127.0.0.1/", "host"),
+    ("https://crm.example.com\uff05\uff12\uff12/", "host"),
+    ("https://crm\u202e.example.com/", "host"),
+    ("https://crm\u200d.example.com/", "host"),
+    ("https://crm\ud800.example.com/", "host"),
+    ("https://crm\u0080.example.com/", "host"),
+    ("https://crm\u2028.example.com/", "host"),
+    ("https://" + "\u00fc" * 254 + ".com/", "host"),
+    # A-labels that stand for nothing, or for something that is no label
+    ("https://xn--.example.com/", "host"),
+    ("https://xn--a.example.com/", "host"),
+    ("https://xn--0.example.com/", "host"),
+    ("https://xn--localhost-.example.com/", "host"),
+    ("https://xn--127-0-0-1-.example.com/", "host"),
+    ("https://XN--A.example.com/", "host"),
+    ("https://xn--b\u00fccher.example.com/", "host"),
+    # brackets are for IPv6, zones for one machine
+    ("https://[127.0.0.1]/", "host"),
+    ("https://[2130706433]/", "host"),
+    ("https://[]/", "host"),
+    ("https://[fe80::1%eth0]/", "host"),
+    ("https://[::1%25]/", "host"),
+    ("https://fe80::1%25eth0/", "host"),
+    ("https://[::1].example.com/", "host"),
+    ("https://[v1.x]/", "host"),
     # ports of other services
     ("https://crm.example.com:80/", "port"),
     ("https://crm.example.com:22/", "port"),
@@ -274,7 +375,9 @@ HOSTILE = [
     ("https://127.0.0.1:9000/", "loopback"),
     ("http://127.0.0.1/", "loopback"),
     ("https://10.0.0.1/", "private"),
-    ("https://169.254.169.254/latest/meta-data/", "link-local"),
+    ("https://169.254.169.254/latest/meta-data/", "cloud"),
+    ("https://100.100.100.200/", "cloud"),
+    ("https://169.254.1.1/", "link-local"),
     ("https://8.8.8.8/", "ip-literal"),
     ("https://[2606:4700::1111]/", "ip-literal"),
     ("https://[::1]/", "loopback"),
@@ -283,10 +386,32 @@ HOSTILE = [
     ("https://[::ffff:7f00:1]/", "loopback"),
     ("https://[64:ff9b::7f00:1]/", "nat64"),
     ("https://[fe80::1]/", "link-local"),
-    ("https://[]/", "bad-address"),
-    ("https://[127.0.0.1]/", "loopback"),
+    ("https://[::127.0.0.1]/", "reserved"),
+    ("https://[::ffff:127.1]/", "bad-address"),
+    ("https://[::ffff:0177.0.0.1]/", "bad-address"),
+    ("https://[::ffff:0x7f.0.0.1]/", "host"),
+    ("https://[::ffff:8.8.8.8]/", "mapped"),
+    ("https://[64:ff9b::127.0.0.1]/", "nat64"),
+    ("https://[2001:0:4136:e378:8000:63bf:80ff:fffe]/", "teredo"),
+    ("https://[2002:7f00:1::]/", "6to4"),
+    ("https://[fec0::1]/", "site-local"),
+    ("https://[fd00:ec2::254]/", "cloud"),
+    ("https://[1:2:3:4:5:6:7:8:9]/", "bad-address"),
+    ("https://[00000::1]/", "bad-address"),
+    ("https://[:::]/", "bad-address"),
     ("https://127.1/", "bad-address"),
     ("https://0/", "bad-address"),
+    ("https://00/", "bad-address"),
+    ("https://0x/", "bad-address"),
+    ("https://0X7F.0.0.1/", "bad-address"),
+    ("https://127.0.1/", "bad-address"),
+    ("https://127.0.0.01/", "bad-address"),
+    ("https://127.0.0.1.1/", "bad-address"),
+    ("https://4294967296/", "bad-address"),
+    ("https://1.2.3.0x4/", "bad-address"),
+    ("https://\uff10\uff58\uff17\uff46.1/", "bad-address"),
+    ("https://\u0661\u0662\u0667.0.0.1/", "host"),
+    ("https://\u00b9\u00b2\u2077.1/", "bad-address"),
     ("https://2130706433/", "bad-address"),
     ("https://0x7f000001/", "bad-address"),
     ("https://0x7f.1/", "bad-address"),
@@ -310,6 +435,16 @@ HOSTILE = [
     ("https://router.home.arpa/", "special-name"),
     ("https://127.0.0.1.nip.io/", "special-name"),
     ("https://lvh.me/", "special-name"),
+    ("https://169-254-169-254.sslip.io/", "special-name"),
+    ("https://7f000001.c0a80001.rbndr.us/", "special-name"),
+    ("https://make-1.2.3.4-rebind-127.0.0.1-rr.1u.ms/", "special-name"),
+    ("https://metadata.tencentyun.com/", "special-name"),
+    ("https://api.metadata.cloud.ibm.com/", "special-name"),
+    ("https://kubernetes.default.svc/", "special-name"),
+    ("https://kubernetes.default.svc.cluster.local/", "special-name"),
+    ("https://vault.service.consul/", "special-name"),
+    ("https://crm.example/", "special-name"),
+    ("https://\u24c1vh.me/", "special-name"),
     ("https://\u24db\u24de\u24d2\u24d0\u24db\u24d7\u24de\u24e2\u24e3/", "special-name"),
 ]
 
@@ -376,10 +511,57 @@ def test_with_opened_networks_literals_inside_them_and_all_names_pass_the_gramma
         ("http://user@127.0.0.1/", "userinfo"),
         ("http://127.0.0.1:9000/#x", "characters"),
         ("http://local_host:9000/", "host"),
+        ("http://[127.0.0.1]:9000/", "host"),
+        ("http://localhost.:9000/", "host"),
+        ("http://[64:ff9b::127.0.0.1]:9000/", "nat64"),
     ],
 )
 def test_opened_networks_open_nothing_else(url: str, reason: str) -> None:
     assert url_verdict(url, LOOPBACK).reason == reason
+
+
+PARTS = st.sampled_from(
+    [
+        *(
+            "https://",
+            "http://",
+            "//",
+            "/",
+            "\\",
+            "@",
+            ":",
+            "#",
+            "?",
+            "%",
+            "%2e",
+            ".",
+            "\u3002",
+            "[",
+            "]",
+            "-",
+            "_",
+            "*",
+        ),
+        *("crm.example.com", "b\u00fccher", "xn--bcher-kva", "xn--a", "\u00df", "\u0130", "\u017f", "\u212a", "\u2100"),
+        *("127.0.0.1", "::1", "::ffff:", "0x7f", "0177", "2130706433", "1", "\uff11", "\u2460", "localhost", "nip.io"),
+        *("443", "8443", "80", "\uff14", "\u00ad", "\u200d", "\u202e", "\ufeff", "\uff0f", "\uff20", "\uff1a", "a"),
+    ]
+)
+
+
+@given(st.lists(PARTS | st.characters(), max_size=8).map("".join))
+def test_what_passes_means_the_same_to_other_parsers_and_never_an_address(text: str) -> None:
+    """The host that is judged is the one that Python's parser sees, and the C library reads no number in it."""
+    for url in (text, "https://" + text, f"https://crm.example.com{text}/", f"https://{text}.example.com/"):
+        found = target(url, ())
+        if isinstance(found, Target):
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+            host = host if host.isascii() else idna.encode(host, uts46=True, std3_rules=True).decode()
+            assert (found.scheme, found.host, found.port) == (parts.scheme, host, parts.port or 443)
+            assert (found.scheme, found.port in (443, 8443), "." in found.host) == ("https", True, True)
+            with pytest.raises(OSError, match="illegal IP address"):
+                socket.inet_aton(found.host)
 
 
 @given(st.text(max_size=80), st.booleans())

@@ -21,7 +21,7 @@ from streams.core.headers import (
         {"user-agent": "Acme/1.0"},
         {"!#$%&'*+.^_`|~-9A": "every character a name may have"},
         {"x-empty": "", "x-spaces": " ~ "},
-        {"accept": "application/json", "x-content-type": "x", "my-webhook-id": "x"},
+        {"accept": "application/json", "x-content-type": "x", "my-webhook-id": "x", "x_team": "x", "webhooks": "x"},
     ],
 )
 def test_these_headers_may_be_set(headers: dict[str, str]) -> None:
@@ -35,6 +35,8 @@ def test_these_headers_may_be_set(headers: dict[str, str]) -> None:
         *("Host", "CONTENT-LENGTH", "content-type", "content-encoding", "Content-Anything", "Transfer-Encoding"),
         *("proxy-authorization", "proxy-connection", "webhook-id", "Webhook-Signature", "webhook-x"),
         *("logto-signature-sha-256", "Logto-Signature-X"),
+        # what CGI and its heirs take for the same
+        *("webhook_signature", "Webhook.Id", "LOGTO_SIGNATURE_SHA_256", "Transfer_Encoding", "content~length"),
     ],
 )
 def test_reserved_headers_are_refused_in_any_spelling(name: str) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import socket
+import threading
+from typing import Any
 
 import pytest
 from aiohttp import AddrInfoType
@@ -11,11 +13,13 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from streams.core.egress import Networks, networks
 from streams.settings import Settings
 from streams.web.guard import (
+    ADDRESSES_MAX,
     BUDGET_S,
     FLIGHTS_MAX,
     NAMES_MAX,
     NEGATIVE_TTL_S,
     POSITIVE_TTL_S,
+    SILENT_FLIGHTS_MAX,
     Blocked,
     GuardResolver,
     ThreadResolver,
@@ -88,6 +92,7 @@ async def test_an_answer_with_one_forbidden_address_is_refused_whole(forbidden: 
     assert refused.value.errno == errno.EPERM
     assert refused.value.strerror == refused.value.verdict.sentence
     assert not refused.value.verdict.ok
+    assert forbidden not in refused.value.verdict.sentence  # the owner of a hook learns no address of the inside
 
 
 @pytest.mark.parametrize(
@@ -215,6 +220,66 @@ async def test_the_number_of_lookups_under_way_is_bounded() -> None:
     await asyncio.gather(*waiting, return_exceptions=True)
     names.answers["now"] = PUBLIC
     assert await resolver.resolve("now.example.com", 443)
+
+
+async def test_names_that_never_answer_leave_half_of_the_lookups_to_those_that_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.web.guard.BUDGET_S", 0.01)
+    names, clock = Names(crm=PUBLIC), Clock()
+    names.speaks.clear()
+    resolver = GuardResolver((), names, clock)
+    dead = [f"dead{n}.example.com" for n in range(SILENT_FLIGHTS_MAX)]
+    await asyncio.gather(*(resolver.resolve(name, 443) for name in dead), return_exceptions=True)
+    await resolver.close()
+    names.asked.clear()
+
+    waiting = [asyncio.create_task(resolver.resolve(f"new{n}.example.com", 443)) for n in range(SILENT_FLIGHTS_MAX)]
+    while len(names.asked) < SILENT_FLIGHTS_MAX:
+        await asyncio.sleep(0)
+    clock.now_s += NEGATIVE_TTL_S
+    for name in dead:
+        with pytest.raises(socket.gaierror, match="too many"):
+            await resolver.resolve(name, 443)
+    names.speaks.set()
+    assert addresses(await resolver.resolve("crm.example.com", 443)) == list(PUBLIC)
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("count", "passes"), [(ADDRESSES_MAX, True), (ADDRESSES_MAX + 1, False)])
+async def test_a_name_may_have_64_addresses(count: int, passes: bool) -> None:
+    resolver = GuardResolver((), Names(crm=tuple(f"93.184.{n // 256}.{n % 256}" for n in range(count))))
+    if passes:
+        assert len(await resolver.resolve("crm.example.com", 443)) == count
+    else:
+        with pytest.raises(socket.gaierror, match="65 addresses"):
+            await resolver.resolve("crm.example.com", 443)
+
+
+async def test_lookups_that_hang_hold_up_no_other_name_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's own call, which cannot be cancelled: far more of them hang than a pool would have threads."""
+    hang, hanging = threading.Event(), threading.Semaphore(0)
+    ask = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *rest: Any, **more: Any) -> Any:
+        if host.startswith("dead"):
+            hanging.release()
+            hang.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "nobody said anything")
+        return ask(host, *rest, **more)
+
+    monkeypatch.setattr("streams.web.guard.socket.getaddrinfo", getaddrinfo)
+    resolver = GuardResolver(LOOPBACK, ThreadResolver())
+    dead = [asyncio.create_task(resolver.resolve(f"dead{n}.example.com", 80)) for n in range(100)]
+    for _ in dead:
+        await asyncio.to_thread(hanging.acquire)
+    try:
+        assert "127.0.0.1" in addresses(await resolver.resolve("localhost", 80))
+        await resolver.close()
+        await asyncio.gather(*dead, return_exceptions=True)
+        assert all(thread.daemon for thread in threading.enumerate() if thread.name == "hookline-dns")
+    finally:
+        hang.set()
 
 
 async def test_the_number_of_names_remembered_is_bounded_and_the_oldest_goes_first() -> None:

@@ -15,8 +15,9 @@ import pytest
 
 from streams.core.records import BODY_BYTES_MAX, Answer
 from streams.settings import Settings
+from streams.web.bounded import HEADER_BYTES_MAX, HEADERS_MAX
 from streams.web.receiver import Received, Receiver, Reply
-from streams.web.transport import HEADER_BYTES_MAX, HEADERS_MAX, Transport, tls_context
+from streams.web.transport import Transport, tls_context
 
 SETTINGS = Settings(allow_networks=("127.0.0.0/8",), response_bytes_max=64)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
