@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -23,13 +24,16 @@ class JsonLines(logging.Handler):
     Our own facts come by `tell`, without a LogRecord each: the line of an attempt is on the sender's hot path.
     """
 
-    def __init__(self, role: str, level: int) -> None:
+    def __init__(self, role: str, level: int, left_out: Callable[[logging.LogRecord], bool]) -> None:
         super().__init__()
         self.role = role
         self.least = level
+        self.left_out = left_out
 
     def emit(self, record: logging.LogRecord) -> None:
-        """A library's message."""
+        """A library's message, unless it is left out."""
+        if self.left_out(record):
+            return
         error = record.exc_info[1] if record.exc_info else None
         self.tell("library.message", record.levelno, error, {"logger": record.name, "message": record.getMessage()})
 
@@ -49,9 +53,12 @@ LEVELS = {number: name.lower() for name, number in logging.getLevelNamesMapping(
 _lines: list[JsonLines] = []
 
 
-def configure(role: str, level: str) -> None:
-    """Send every log line of this process to stdout as JSON. Called once, by the process that plays a role."""
-    lines = JsonLines(role, logging.getLevelNamesMapping()[level.upper()])
+def configure(role: str, level: str, left_out: Callable[[logging.LogRecord], bool] = lambda _: False) -> None:
+    """Send every log line of this process to stdout as JSON. Called once, by the process that plays a role.
+
+    `left_out` says of a library's line that it is better not passed on.
+    """
+    lines = JsonLines(role, logging.getLevelNamesMapping()[level.upper()], left_out)
     logging.basicConfig(level=logging.WARNING, handlers=[lines], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -23,7 +23,7 @@ from aiokafka.errors import (
 )
 
 from streams.core.errors import BrokerUnreachable, TopicsUnfit
-from streams.kafka import clients
+from streams.kafka import clients, refusals
 from streams.kafka.differences import Difference, Seen, differences
 from streams.kafka.topics import DELIVERIES, TOPICS, configuration
 from streams.settings import Settings
@@ -111,7 +111,7 @@ async def _connected(settings: Settings) -> AsyncIterator[Any]:
         async with clients.admin(settings) as client:
             yield client
     except (KafkaError, TimeoutError) as error:
-        raise BrokerUnreachable(
+        raise refusals.forbidden(settings, error) or BrokerUnreachable(
             f"the broker at {settings.bootstrap} was reached and then failed to answer ({error!r}): try again, "
             "and look into the broker's log if it stays so"
         ) from error
