@@ -17,6 +17,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 QUIET = ("aiokafka", "faust", "mode", "asyncio")
 """Libraries that report normal rebalances as warnings; their lines are kept, from `error` on."""
 
+SAME_S = 5.0
+SAME_CHARACTERS = 60
+"""A library's message that begins like another of its own within so many seconds is not passed on."""
+
 
 class JsonLines(logging.Handler):
     """One JSON object a line: `time level role event`, then what the caller gave; flushed at once.
@@ -29,11 +33,14 @@ class JsonLines(logging.Handler):
         self.role = role
         self.least = level
         self.left_out = left_out
+        self.said: dict[tuple[str, str], float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """A library's message, unless it is left out."""
-        if self.left_out(record):
+        """A library's message, unless it is left out, or said again: without a broker some come ten a second."""
+        what, now = (record.name, str(record.msg)[:SAME_CHARACTERS]), time.monotonic()
+        if self.left_out(record) or now - self.said.get(what, -SAME_S) < SAME_S:
             return
+        self.said = {key: at for key, at in self.said.items() if now - at < SAME_S} | {what: now}
         error = record.exc_info[1] if record.exc_info else None
         self.tell("library.message", record.levelno, error, {"logger": record.name, "message": record.getMessage()})
 

@@ -8,7 +8,7 @@ import logging
 import ssl
 from collections.abc import Iterator
 
-from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
@@ -40,15 +40,16 @@ async def unreached(settings: Settings) -> BrokerUnreachable:
     """Why no client can be started. Asks every address that is configured, until one says more than nothing."""
     options = security.options(settings)
     for host, port, _ in collect_hosts(settings.bootstrap):
+        connection = AIOKafkaConnection(host, port, request_timeout_ms=PATIENCE_MS, **options)
         try:
-            connection = await create_conn(host, port, request_timeout_ms=PATIENCE_MS, **options)
-            try:
-                await connection.send(MetadataRequest([]))
-            finally:
-                connection.close()
+            await connection.connect()
+            await connection.send(MetadataRequest([]))
         except (OSError, KafkaError) as error:
             if found := _why(settings, host, f"{host}:{port}", error):
                 return found
+        finally:
+            if connection.connected():
+                await connection.close()
     return BrokerUnreachable(
         f"no Kafka broker answers at {settings.bootstrap}: start one with `hookline broker run`, "
         f"or name yours with -b or HOOKLINE_BOOTSTRAP_SERVERS"

@@ -1,8 +1,8 @@
 """The one table of rights: what each role and each user needs on a cluster with ACLs, and not one more.
 
 `topic rights`, the README and the check before a role starts come from it. Kafka includes Describe in Read, Write and
-Alter, and DescribeConfigs in AlterConfigs, so those stand here only where these do not; and who may write to any topic may produce idempotently. Nobody needs a
-right on the cluster.
+Alter, and DescribeConfigs in AlterConfigs, so those stand here only where these do not. Who may write to any topic may
+produce idempotently, and nobody needs a right on the cluster.
 """
 
 from collections.abc import Iterable

@@ -3,20 +3,21 @@
 Certificates and host names are always verified; there is no setting that turns that off.
 """
 
-import asyncio
 import errno
 import ssl
 from pathlib import Path
 from typing import Any
 
+from aiokafka import conn
 from aiokafka.abc import AbstractTokenProvider
+from aiokafka.errors import SaslAuthenticationFailed
 
 from streams.core.errors import InvalidInput
 from streams.settings import Settings
 
 
 def options(settings: Settings) -> dict[str, Any]:
-    """What an aiokafka client needs besides the addresses. Raises InvalidInput for certificates that are none."""
+    """What an aiokafka client needs besides the addresses. Raises InvalidInput for what is no certificate or token."""
     found: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
     if settings.kafka_security_protocol.endswith("SSL"):
         found["ssl_context"] = ssl_context(settings)
@@ -24,7 +25,7 @@ def options(settings: Settings) -> dict[str, Any]:
         return found
     found["sasl_mechanism"] = settings.sasl_mechanism
     if settings.sasl_mechanism == "OAUTHBEARER":
-        return found | {"sasl_oauth_token_provider": TokenFile(settings.sasl_oauth_token_file)}
+        return found | {"sasl_oauth_token_provider": _token_file(settings.sasl_oauth_token_file)}
     return found | {"sasl_plain_username": settings.sasl_username, "sasl_plain_password": settings.sasl_password}
 
 
@@ -54,7 +55,37 @@ class TokenFile(AbstractTokenProvider):
 
     async def token(self) -> str:
         """The token. Raises OSError with the file's name when there is none."""
-        text = (await asyncio.to_thread(self._path.read_text, "utf-8")).strip()
+        return self.read()
+
+    def read(self) -> str:
+        """As `token`, outside of a loop: a file of a kilobyte may block."""
+        text = self._path.read_bytes().decode("ascii", "replace").strip()
         if not text.isascii() or not text.isprintable() or not text:
-            raise OSError(errno.EINVAL, "holds no token", str(self._path))
+            raise OSError(errno.EINVAL, "it holds no token", str(self._path))
         return text
+
+
+def _token_file(path: str) -> TokenFile:
+    found = TokenFile(path)
+    try:
+        found.read()
+    except OSError as error:
+        raise InvalidInput(f"HOOKLINE_SASL_OAUTH_TOKEN_FILE={path} gives no token: {error.strerror}") from error
+    return found
+
+
+class _Heard(conn.OAuthAuthenticator):
+    """Reads what the broker answers to a token: nothing when it is taken, else why it is not (RFC 7628, 3.2.2).
+
+    aiokafka 0.14 does not, and takes itself for in: the broker then answers every request with next to nothing, and a
+    producer asks for ever, thirty times a second.
+    """
+
+    async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
+        if payload:
+            raise SaslAuthenticationFailed(payload.decode(errors="replace"))
+        found: tuple[bytes, bool] | None = await super().step(payload)
+        return found
+
+
+conn.OAuthAuthenticator = _Heard  # type: ignore[misc]

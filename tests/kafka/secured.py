@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,10 +23,11 @@ from streams.kafka import broker_files, clients
 from streams.kafka.broker import LocalBroker
 from streams.kafka.broker_jars import find_java
 from streams.kafka.broker_ready import HOST, free_port
+from streams.kafka.rights import RIGHTS, Right
 from streams.settings import Settings
 from tests.kafka.certificates import Authority
 
-USERS = ("router", "sender", "health", "operator", "upstream", "nobody")
+USERS = (*RIGHTS, "nobody")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 
 FORMAT = """\
@@ -60,34 +61,31 @@ super.users=User:ANONYMOUS
 
 AUDIT = "-Dorg.slf4j.simpleLogger.log.kafka.authorizer.logger=debug"
 DECISION = re.compile(
-    r"Principal = User:(\S+) is (Allowed|Denied) operation = (\w+) from host = \S+ on resource = "
-    r"(\w+):LITERAL:(\S+) for request = (\w+)"
+    r"Principal = User:(\S+) is (?:Allowed|Denied) operation = (\w+) from host = \S+ on resource = "
+    r"(\w+):LITERAL:(\S+) for request = .* based on rule (.*)"
+)
+BY_ACL = re.compile(
+    r"resourceType=(\w+), resourceName='?([^',]+)'?, patternType=(\w+), .*operation=(\w+), permissionType=ALLOW"
 )
 
-TYPES = {"topic": 2, "group": 3, "cluster": 4}  # Kafka's ResourceType and AclOperation
+TYPES = {"topic": 2, "group": 3}  # Kafka's ResourceType and AclOperation
 OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Delete": 6, "Alter": 7, "Describe": 8}
-OPERATIONS |= {"ClusterAction": 9, "DescribeConfigs": 10, "AlterConfigs": 11}
-LITERAL, ALLOW = 3, 3
-
-
-class Acl(NamedTuple):
-    """One right of one user."""
-
-    user: str
-    resource: str
-    name: str
-    operation: str
+OPERATIONS |= {"DescribeConfigs": 10, "AlterConfigs": 11}
+PATTERNS = {"literal": 3, "prefixed": 4}
+ALLOW = 3
 
 
 class Decision(NamedTuple):
-    """What the authorizer decided, as its log has it; operation and resource in its own spelling."""
+    """What the authorizer decided, as its log has it.
+
+    Allowed by which ACL, if it was one: a user's right as the table of rights has it.
+    """
 
     user: str
-    allowed: bool
     operation: str
     resource: str
     name: str
-    request: str
+    right: Right | None
 
 
 class Secured:
@@ -124,23 +122,38 @@ class Secured:
             ssl_keyfile_password=key_password,
         )
 
-    async def grant(self, acls: Iterable[Acl]) -> None:
-        """Let users do things; returns once the broker goes by it."""
+    async def grant(self, *rights: Right) -> None:
+        """Give the users named as the roles these rights."""
         async with clients.admin(Settings(bootstrap_servers=self.broker.bootstrap)) as admin:
-            await asyncio.gather(*(_create(admin, acl) for acl in acls))
+            await asyncio.gather(*(_create(admin, right) for right in rights))
 
-    async def revoke(self, acls: Iterable[Acl]) -> None:
+    async def revoke(self, *rights: Right) -> None:
         """Take rights away."""
         async with clients.admin(Settings(bootstrap_servers=self.broker.bootstrap)) as admin:
-            await asyncio.gather(*(_delete(admin, acl) for acl in acls))
+            await asyncio.gather(*(_delete(admin, right) for right in rights))
 
     def decisions(self) -> Iterator[Decision]:
         """All that the authorizer has decided so far, but for the super user."""
         for line in broker_files.log(self.broker.directory).read_text(errors="replace").splitlines():
-            if found := DECISION.search(line):
-                user, how, *rest = found.groups()
-                if user != "ANONYMOUS":
-                    yield Decision(user, how == "Allowed", *rest)
+            found = DECISION.search(line)
+            if found and found[1] != "ANONYMOUS":
+                user, operation, resource, name, rule = found.groups()
+                yield Decision(user, _spelled(operation), resource.lower(), name, _right(user, rule))
+
+
+def _right(user: str, rule: str) -> Right | None:
+    found = BY_ACL.search(rule)
+    if not found:
+        return None
+    resource, name, pattern, operation = found.groups()
+    kind: Any = resource.lower()
+    how: Any = pattern.lower()
+    return Right(role=user, resource=kind, name=name, pattern=how, operation=_spelled(operation))
+
+
+def _spelled(operation: str) -> str:
+    """DESCRIBE_CONFIGS as DescribeConfigs."""
+    return "".join(word.capitalize() for word in operation.split("_"))
 
 
 def password(user: str) -> str:
@@ -149,7 +162,7 @@ def password(user: str) -> str:
 
 
 def token_file(directory: Path, user: str, lasts_s: int = 3600) -> Path:
-    """A file with an unsecured JWS for a user, which the broker takes; it must not have expired."""
+    """A file with an unsecured JWS for a user, which the broker takes unless it has expired."""
     now = time.time()
     header, claims = {"alg": "none"}, {"sub": user, "iat": now, "exp": now + lasts_s}
     token = ".".join(_encoded(part) for part in (header, claims)) + "."
@@ -215,22 +228,19 @@ def _format(directory: Path, jars: Path, port: int) -> None:
     )
 
 
-async def _create(admin: Any, acl: Acl) -> None:
-    response = await admin._send_request(
-        CreateAclsRequest(
-            TYPES[acl.resource], acl.name, LITERAL, f"User:{acl.user}", "*", OPERATIONS[acl.operation], ALLOW
-        )
-    )
+async def _create(admin: Any, right: Right) -> None:
+    response = await admin._send_request(CreateAclsRequest(*_acl(right)))
     assert all(code == 0 for code, _ in response.creation_responses), response
 
 
-async def _delete(admin: Any, acl: Acl) -> None:
-    response = await admin._send_request(
-        DeleteAclsRequest(
-            TYPES[acl.resource], acl.name, LITERAL, f"User:{acl.user}", "*", OPERATIONS[acl.operation], ALLOW
-        )
-    )
+async def _delete(admin: Any, right: Right) -> None:
+    response = await admin._send_request(DeleteAclsRequest(*_acl(right)))
     assert all(len(found) == 1 for _, _, found in response.filter_responses), response
+
+
+def _acl(right: Right) -> tuple[Any, ...]:
+    where = (TYPES[right.resource], right.name, PATTERNS[right.pattern])
+    return (*where, f"User:{right.role}", "*", OPERATIONS[right.operation], ALLOW)
 
 
 def _encoded(part: dict[str, Any]) -> str:
