@@ -78,6 +78,16 @@ async def missing(settings: Settings, wanted: Iterable[Right]) -> list[Right]:
     return [right for right in wanted if not _allows(given.get((right.resource, right.name), UNSAID), right)]
 
 
+async def demand_sight(settings: Settings, admin: Any, names: list[str]) -> None:
+    """Raise BrokerRefuses for topics that this client may not even see: to most requests they do not exist."""
+    try:
+        given = await _of_topics(admin, names)
+    except NotImplementedError:
+        return
+    if hidden := [name for (_, name), bits in given.items() if bits == 0]:
+        raise refusals.denial(settings, f"the topic {', '.join(hidden)}")
+
+
 def _allows(bits: int, right: Right) -> bool:
     return bits == UNSAID or bool(bits >> OPERATIONS[right.operation] & 1)
 

@@ -58,14 +58,16 @@ async def unreached(settings: Settings) -> BrokerUnreachable:
 
 def forbidden(settings: Settings, error: BaseException) -> BrokerRefuses | None:
     """What a broker that denies a right says, wherever in `error` it says so; None when it is about something else."""
-    denial = _denial(error)
-    if denial is None:
-        return None
-    what = "the cluster"
-    if isinstance(denial, TopicAuthorizationFailedError):
-        what = f"the topic {_names(denial)}"
-    elif isinstance(denial, GroupAuthorizationFailedError):
-        what = f"the group {_names(denial)}"
+    found, what = _denial(error), "the cluster"
+    if isinstance(found, TopicAuthorizationFailedError):
+        what = f"the topic {_names(found)}"
+    elif isinstance(found, GroupAuthorizationFailedError):
+        what = f"the group {_names(found)}"
+    return denial(settings, what) if found else None
+
+
+def denial(settings: Settings, what: str) -> BrokerRefuses:
+    """The error for a client that has no right on `what`."""
     return BrokerRefuses(
         f"the broker at {settings.bootstrap} denies {who(settings)} a right on {what}: grant it; {REMEDY}"
     )

@@ -132,6 +132,10 @@ class Secured:
         async with clients.admin(Settings(bootstrap_servers=self.broker.bootstrap)) as admin:
             await asyncio.gather(*(_delete(admin, right) for right in rights))
 
+    def exercised(self, prefix: str) -> set[Right]:
+        """The rights under a prefix by which something was allowed."""
+        return {one.right for one in self.decisions() if one.right and one.right.name.startswith(prefix)}
+
     def decisions(self) -> Iterator[Decision]:
         """All that the authorizer has decided so far, but for the super user."""
         for line in broker_files.log(self.broker.directory).read_text(errors="replace").splitlines():
