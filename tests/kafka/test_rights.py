@@ -6,6 +6,7 @@ is one too many. A right that is missing keeps a role from starting, and is name
 
 import asyncio
 import math
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -36,15 +37,16 @@ from streams.kafka.dead_letters import Wanted
 from streams.kafka.publisher import publisher
 from streams.kafka.rights import Right
 from streams.settings import Settings
+from streams.supervisor import Supervisor
 from streams.web.receiver import Receiver, misbehaving
 from tests.cli.commands import hookline
-from tests.kafka.secured import Secured
-from tests.line import POLL_S, ROLES, Line, Role, hook, hook_id
+from tests.kafka.secured import Secured, token_file
+from tests.line import POLL_S, ROLES, Line, Role, environment, hook, hook_id
 
 EVENT = b'{"event":"User.Created","data":{}}'
 
 FIRST = {"router": "OAUTHBEARER", "sender": "PLAIN", "health": "SCRAM-SHA-512"}
-SECOND = {"router": "SCRAM-SHA-256", "health": "PLAIN"}
+SECOND = {"router": "SCRAM-SHA-256", "sender": "OAUTHBEARER", "health": "PLAIN"}
 """Ways in. Between them every mechanism reaches Faust, whose two roles are made alike."""
 
 SEALS = Right(role="router", resource="topic", name="hooks.config", operation="Write")
@@ -180,16 +182,26 @@ def lacks_nothing_but(right: Right, missing: list[Right]) -> bool:
     return right in missing and {one.name for one in missing} == {right.name}
 
 
-async def test_a_role_without_any_right_lists_them_all_in_one_line_and_exits_3(
-    secured: Secured, plain: Settings, tmp_path: Path
+async def test_a_role_without_rights_is_started_again_ever_more_slowly_and_lists_them_all_each_time(
+    secured: Secured, plain: Settings
 ) -> None:
     await admin.apply(plain)
-    role = Role("router", secured.settings(plain, "router"), tmp_path, "a")
-    await role.start()
-    assert await role.died() == 3
-    (line,) = map(orjson.loads, role.log.read_text().splitlines())
-    assert line["event"] == "role.failed"
-    assert all(right.name in line["reason"] for right in rights.of(plain, "router"))
+    said, lines = asyncio.Queue[str](), list[bytes]()
+    environ = environment(secured.settings(plain, "router"))
+    supervisor = Supervisor(lambda _: environ, said.put_nowait, lines.append)
+    starting = asyncio.create_task(supervisor.start("router"))
+    try:
+        for wait in ("0.5", "1"):
+            words = await asyncio.wait_for(said.get(), 30)
+            assert words.startswith("router died with exit code 3 (the broker at ")
+            assert all(right.name in words for right in rights.of(plain, "router"))
+            assert f"; starting it again in {wait} s (restart " in words
+    finally:
+        supervisor.kill()
+        starting.cancel()
+        await asyncio.wait([starting])
+        await supervisor.stop()
+    assert {orjson.loads(line)["event"] for line in lines} == {"role.failed"}
 
 
 async def test_a_right_taken_from_a_role_that_does_not_use_it_is_noticed(
@@ -202,6 +214,21 @@ async def test_a_right_taken_from_a_role_that_does_not_use_it_is_noticed(
     name = f"{plain.topic_prefix}{topics.RETRIES}"
     await secured.revoke(Right(role="health", resource="topic", name=name, operation="DescribeConfigs"))
     with pytest.raises(BrokerRefuses, match=f"DescribeConfigs on topic {name}"):
+        await asyncio.wait_for(watching, 20)
+
+
+async def test_a_token_that_expires_under_a_role_at_work_is_noticed(
+    secured: Secured, plain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(permitted, "WATCH_S", 0.02)
+    await admin.apply(plain)
+    await secured.grant(*rights.of(plain, "sender"))
+    file = token_file(tmp_path, "sender")
+    settings = secured.settings(plain, "sender", "OAUTHBEARER", sasl_oauth_token_file=str(file))
+    await permitted.check(settings, "sender")
+    watching = asyncio.create_task(permitted.watch(settings, "sender"))
+    token_file(tmp_path, "sender", lasts_s=-60)
+    with pytest.raises(BrokerRefuses, match="see that HOOKLINE_SASL_OAUTH_TOKEN_FILE holds a token that has not exp"):
         await asyncio.wait_for(watching, 20)
 
 
@@ -252,9 +279,10 @@ def test_a_command_without_a_right_says_which_in_one_sentence_and_exits_3(secure
     asyncio.run(admin.apply(plain))
     ran = hookline(secured.settings(plain, "nobody"), "hook", "list")
     assert (ran.returncode, ran.stdout) == (3, "")
-    assert ran.stderr == (
+    assert re.fullmatch(
         f"hookline: the broker at {secured.sasl} denies the user 'nobody' a right on the topic "
-        f"{plain.topic_prefix}hooks.config: grant it; `hookline topic rights` lists what each role needs\n"
+        rf"{plain.topic_prefix}hooks\.(config|health): grant it; `hookline topic rights` lists what each role needs\n",
+        ran.stderr,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
+import uvloop
 
 from streams.core.errors import BrokerRefuses, BrokerUnreachable, InvalidInput
 from streams.core.records import Outgoing
@@ -76,6 +77,26 @@ async def test_a_file_without_a_token_is_invalid_input(
         file.write_bytes(text)
     with pytest.raises(InvalidInput, match=f"HOOKLINE_SASL_OAUTH_TOKEN_FILE={file} gives no token: .*{why}"):
         await admin.topic_names(secured.settings(plain, "operator", "OAUTHBEARER", sasl_oauth_token_file=str(file)))
+
+
+def test_a_consumer_that_waits_for_records_is_closed_without_the_brokers_goodbye(
+    secured: Secured, topics: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On uvloop, as roles run: while a broker holds a fetch it reads nothing, and a goodbye may take half a minute."""
+    told: list[str] = []
+    monkeypatch.setattr(clients, "CLOSE_S", 2.0)
+    monkeypatch.setattr(clients, "log", lambda event, *_, **__: told.append(event))
+    settings = secured.settings(topics, "operator")
+
+    async def read_and_leave() -> None:
+        starts = dict.fromkeys(await reader.partitions(settings, [settings.topic_prefix + TOPIC]), -1)
+        async with publisher(settings) as out:
+            await out.publish(Outgoing(topic=TOPIC, key=b"%d" % number, value=b"x") for number in range(10))
+        for _ in range(14):
+            assert len([record async for record in reader.to_end(settings, starts)]) == 10
+
+    uvloop.run(read_and_leave())
+    assert told == []
 
 
 def test_tls_is_1_2_at_least_and_verifies_certificate_and_host_name(secured: Secured, plain: Settings) -> None:
