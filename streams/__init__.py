@@ -30,6 +30,7 @@ core/       the rules; nothing there waits, tells the time, rolls dice or talks 
   opened        what lies in a network that the operator opens, in words
   samples       realistic payloads for commands and the demo; stories, payloads, entities, picks, hook_samples
 kafka/      the edge to Kafka: topics (the one table), admin, differences, growth; clients, reader, publisher, committed
+                the way in: security (TLS, SASL), rights (the one table), permitted, refusals (in words)
   view          `hooks.config` in every role; audit: what the router alone does about its records
   router        Faust, by the safe subset in agents, guarded by continuity; health likewise, with switching
   sender        aiokafka: flights (jobs under way), delivering (one go at one), partition, ended; retries and clock

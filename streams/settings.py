@@ -21,7 +21,7 @@ from streams.core.errors import InvalidInput
 PREFIX = "HOOKLINE_"
 LOCAL_BROKER = "127.0.0.1:19092"
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-SECRETS = frozenset({"sasl_password", "master_keys"})
+SECRETS = frozenset({"sasl_password", "ssl_keyfile_password", "master_keys"})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,13 +34,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Meta(description="How to talk to Kafka.")
     ] = "PLAINTEXT"
     sasl_mechanism: Annotated[
-        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Meta(description="Used with SASL_*.")
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"], Meta(description="Used with SASL_*.")
     ] = "PLAIN"
-    sasl_username: Annotated[str, Meta(description="Used with SASL_*.")] = ""
-    sasl_password: Annotated[str, Meta(description="Used with SASL_*. Secret.")] = ""
+    sasl_username: Annotated[str, Meta(description="Used with SASL_*, but for OAUTHBEARER.")] = ""
+    sasl_password: Annotated[str, Meta(description="Used with SASL_*, but for OAUTHBEARER. Secret.")] = ""
+    sasl_oauth_token_file: Annotated[
+        str,
+        Meta(
+            description="File that holds the token for OAUTHBEARER; read anew for every connection, so that whoever "
+            "renews the token need not tell anybody."
+        ),
+    ] = ""
     ssl_cafile: Annotated[str, Meta(description="CA bundle for SSL and SASL_SSL; empty means the system's.")] = ""
     ssl_certfile: Annotated[str, Meta(description="Client certificate, PEM.")] = ""
-    ssl_keyfile: Annotated[str, Meta(description="Key of the client certificate, PEM.")] = ""
+    ssl_keyfile: Annotated[
+        str, Meta(description="Key of the client certificate, PEM; empty means that it is in the certificate's file.")
+    ] = ""
+    ssl_keyfile_password: Annotated[str, Meta(description="Password of an encrypted key file. Secret.")] = ""
     master_keys: Annotated[
         str,
         Meta(
@@ -217,6 +227,7 @@ def load(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None)
     for layer in _layers(environ, overrides, problems).values():
         values |= layer
     good = {name: value for name, value in values.items() if _check(name, value, problems)}
+    problems += _bad_security(msgspec.convert(good, Settings, strict=False))
     if problems:
         raise InvalidInput("settings: " + "\n          ".join(problems))
     return msgspec.convert(good, Settings, strict=False)
@@ -331,6 +342,27 @@ def _bad_keys(text: str) -> Iterator[str]:
         sealing.ring(text)
     except ValueError as error:
         yield str(error)
+
+
+def _bad_security(settings: Settings) -> Iterator[str]:
+    """What the way to talk to Kafka needs and does not have, or has and would not use: better told than guessed."""
+    protocol, mechanism = settings.kafka_security_protocol, settings.sasl_mechanism
+    sasl, tls = protocol.startswith("SASL"), protocol.endswith("SSL")
+    by_token = mechanism == "OAUTHBEARER"
+    needed = ("sasl_oauth_token_file",) if by_token else ("sasl_username", "sasl_password")
+    for name in needed if sasl else ():
+        if not getattr(settings, name):
+            yield f"{PREFIX}{name.upper()} is not set, and {protocol} with {mechanism} needs it"
+    for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+        if getattr(settings, name) and not tls:
+            yield f"{PREFIX}{name.upper()} is set, and {PREFIX}KAFKA_SECURITY_PROTOCOL={protocol} would not use it"
+    for name in ("sasl_username", "sasl_oauth_token_file"):
+        if getattr(settings, name) and not sasl:
+            yield f"{PREFIX}{name.upper()} is set, and {PREFIX}KAFKA_SECURITY_PROTOCOL={protocol} would not use it"
+    if settings.ssl_keyfile and not settings.ssl_certfile:
+        yield f"{PREFIX}SSL_KEYFILE is set, and {PREFIX}SSL_CERTFILE is not"
+    if settings.ssl_keyfile_password and not settings.ssl_certfile:
+        yield f"{PREFIX}SSL_KEYFILE_PASSWORD is set, and {PREFIX}SSL_CERTFILE is not"
 
 
 def _check(name: str, value: Any, problems: list[str]) -> bool:

@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -16,6 +17,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 QUIET = ("aiokafka", "faust", "mode", "asyncio")
 """Libraries that report normal rebalances as warnings; their lines are kept, from `error` on."""
 
+SAME_S = 5.0
+SAME_CHARACTERS = 60
+"""A library's message that begins like another of its own within so many seconds is not passed on."""
+
 
 class JsonLines(logging.Handler):
     """One JSON object a line: `time level role event`, then what the caller gave; flushed at once.
@@ -23,13 +28,19 @@ class JsonLines(logging.Handler):
     Our own facts come by `tell`, without a LogRecord each: the line of an attempt is on the sender's hot path.
     """
 
-    def __init__(self, role: str, level: int) -> None:
+    def __init__(self, role: str, level: int, left_out: Callable[[logging.LogRecord], bool]) -> None:
         super().__init__()
         self.role = role
         self.least = level
+        self.left_out = left_out
+        self.said: dict[tuple[str, str], float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """A library's message."""
+        """A library's message, unless it is left out, or said again: without a broker some come ten a second."""
+        what, now = (record.name, str(record.msg)[:SAME_CHARACTERS]), time.monotonic()
+        if self.left_out(record) or now - self.said.get(what, -SAME_S) < SAME_S:
+            return
+        self.said = {key: at for key, at in self.said.items() if now - at < SAME_S} | {what: now}
         error = record.exc_info[1] if record.exc_info else None
         self.tell("library.message", record.levelno, error, {"logger": record.name, "message": record.getMessage()})
 
@@ -49,9 +60,12 @@ LEVELS = {number: name.lower() for name, number in logging.getLevelNamesMapping(
 _lines: list[JsonLines] = []
 
 
-def configure(role: str, level: str) -> None:
-    """Send every log line of this process to stdout as JSON. Called once, by the process that plays a role."""
-    lines = JsonLines(role, logging.getLevelNamesMapping()[level.upper()])
+def configure(role: str, level: str, left_out: Callable[[logging.LogRecord], bool] = lambda _: False) -> None:
+    """Send every log line of this process to stdout as JSON. Called once, by the process that plays a role.
+
+    `left_out` says of a library's line that it is better not passed on.
+    """
+    lines = JsonLines(role, logging.getLevelNamesMapping()[level.upper()], left_out)
     logging.basicConfig(level=logging.WARNING, handlers=[lines], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)

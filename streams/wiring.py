@@ -19,7 +19,7 @@ from streams.core.dispatch import Dispatch
 from streams.core.hooks import HookRules
 from streams.core.joining import Join
 from streams.core.lane import Limits
-from streams.kafka import admin, agents, clients, health, hook_records, retries, router, sender
+from streams.kafka import admin, agents, clients, health, hook_records, permitted, retries, router, sender
 from streams.kafka.audit import Audit
 from streams.kafka.clock import BrokersClock
 from streams.kafka.delivering import Delivering, Post
@@ -59,10 +59,12 @@ class Ground(Struct):
 @asynccontextmanager
 async def ground(
     settings: Settings,
+    role: str,
     changed: Callable[[str], None] = lambda _: None,
     make_publisher: Callable[[Settings], AbstractAsyncContextManager[Publisher]] = publisher,
 ) -> AsyncIterator[Ground]:
-    """The ground for the life of the block. Raises TopicsUnfit before anything is started."""
+    """The ground for the life of the block. Raises BrokerRefuses and TopicsUnfit before anything is started."""
+    await permitted.check(settings, role)
     await admin.check(settings)
     rules, metrics, assigned = hook_records.rules(settings), Metrics(), asyncio.Event()
     view = HookView(settings, rules, changed)
@@ -83,23 +85,23 @@ async def ground(
 
 async def run_router(settings: Settings, stop: asyncio.Event) -> None:
     """Play the router until `stop`."""
-    async with ground(settings) as base:
+    async with ground(settings, router.NAME) as base:
         topics = {settings.topic_prefix + name: name for name in catalogue.EVENT_TOPICS}
         cluster = await admin.cluster_id(settings)
         join = Join(base.rules.catalogue, cluster, topics, base.view.hooks)
         audit = Audit(settings, base.rules, base.view, now_ms)
         role = router.Router(join, audit, base.publisher, base.metrics, now_ms)
         app = router.build(settings, role, base.ready)
-        await _play(agents.play(app, stop), base.reading)
+        await _play(agents.play(app, stop), base.reading, permitted.watch(settings, router.NAME))
 
 
 async def run_health(settings: Settings, stop: asyncio.Event) -> None:
     """Play the health role until `stop`."""
     changed: set[str] = set()
-    async with ground(settings, changed.add) as base:
+    async with ground(settings, health.NAME, changed.add) as base:
         role = health.Health(settings, base.publisher, base.metrics, now_ms, changed)
         app = health.build(settings, role, base.view, base.ready)
-        await _play(agents.play(app, stop), base.reading, role.pulse(base.view))
+        await _play(agents.play(app, stop), base.reading, role.pulse(base.view), permitted.watch(settings, health.NAME))
 
 
 class SenderParts(Struct, frozen=True):
@@ -125,7 +127,7 @@ async def run_sender(settings: Settings, stop: asyncio.Event, parts: SenderParts
         "rebalance_timeout_ms": 30_000,
     }
     async with (
-        ground(settings, changed.add, parts.publisher) as base,
+        ground(settings, sender.NAME, changed.add, parts.publisher) as base,
         Transport(settings) as transport,
         parts.consumer(settings, group=group, **membership) as consumer,
         clients.consumer(settings, chunk_bytes=retries.CHUNK_BYTES) as reader,
@@ -137,7 +139,7 @@ async def run_sender(settings: Settings, stop: asyncio.Event, parts: SenderParts
         dispatch = Dispatch(limits(settings), round(settings.config_wait_s * 1000), hooks, base.view.has)
         bodies = Bodies(reader, settings.topic_prefix)
         role = sender.Sender(settings, consumer, group, base.view, dispatch, delivering, bodies, base.metrics, changed)
-        await _play(role.run(stop, base.ready), base.reading)
+        await _play(role.run(stop, base.ready), base.reading, permitted.watch(settings, sender.NAME))
 
 
 def limits(settings: Settings) -> Limits:

@@ -30,6 +30,7 @@ STOP_S = 15
 READY_S = 40
 TOOK_S = 20
 POLL_S = 0.02
+SECURITY = ("kafka_security_", "sasl_", "ssl_")
 
 
 def apart(bootstrap: str, directory: Path, **fields: Any) -> Settings:
@@ -305,15 +306,20 @@ def _show_logs(roles: Iterable[Role]) -> None:
 def environment(settings: Settings) -> dict[str, str]:
     """The environment that gives a subprocess these settings, and nothing of the caller's own."""
     base = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
-    return base | {
-        "HOOKLINE_BOOTSTRAP_SERVERS": settings.bootstrap,
-        "HOOKLINE_TOPIC_PREFIX": settings.topic_prefix,
-        "HOOKLINE_TOPIC_PARTITIONS": str(settings.topic_partitions),
-        "HOOKLINE_ALLOW_NETWORKS": ",".join(settings.allow_networks),
-        "HOOKLINE_EXTRA_EVENTS": ",".join(f"{name}={topic}" for name, topic in settings.extra_events.items()),
-        "HOOKLINE_DATA_DIR": settings.data_dir,
-        "HOOKLINE_MASTER_KEYS": settings.master_keys,
-    }
+    security = {name: getattr(settings, name) for name in Settings.__struct_fields__ if name.startswith(SECURITY)}
+    return (
+        base
+        | {f"HOOKLINE_{name.upper()}": value for name, value in security.items() if value}
+        | {
+            "HOOKLINE_BOOTSTRAP_SERVERS": settings.bootstrap,
+            "HOOKLINE_TOPIC_PREFIX": settings.topic_prefix,
+            "HOOKLINE_TOPIC_PARTITIONS": str(settings.topic_partitions),
+            "HOOKLINE_ALLOW_NETWORKS": ",".join(settings.allow_networks),
+            "HOOKLINE_EXTRA_EVENTS": ",".join(f"{name}={topic}" for name, topic in settings.extra_events.items()),
+            "HOOKLINE_DATA_DIR": settings.data_dir,
+            "HOOKLINE_MASTER_KEYS": settings.master_keys,
+        }
+    )
 
 
 def attempts_by_id(requests: list[Any]) -> Counter[str]:

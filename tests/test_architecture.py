@@ -49,7 +49,7 @@ CLIENTS = {
 }
 """What must not be called while a module is imported, because it opens, registers, starts or reads something."""
 
-VALUES = {"aiohttp.ClientTimeout", "aiohttp.web.AppKey", "rich.theme.Theme"}
+VALUES = {"aiokafka.protocol.types", "aiohttp.ClientTimeout", "aiohttp.web.AppKey", "rich.theme.Theme"}
 """Of these libraries, what only makes a value."""
 
 LINES_MAX = 34

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streams import settings as settings_module
-from streams.kafka import topics
+from streams.kafka import rights, topics
 from streams.kafka.broker_ready import free_port
 from streams.settings import Settings
 from streams.web.receiver import Receiver
@@ -65,10 +65,10 @@ def test_the_files_it_names_exist(path: str) -> None:
     assert (ROOT / path).exists()
 
 
-@pytest.mark.parametrize("name", ["topics", "settings"])
+@pytest.mark.parametrize("name", ["topics", "settings", "rights"])
 def test_the_tables_are_the_codes_own(name: str) -> None:
     marked = re.compile(f"(<!-- {name} -->\n)(.*?)(<!-- /{name} -->)", re.DOTALL)
-    expected = {"topics": topics_table, "settings": settings_table}[name]()
+    expected = {"topics": topics_table, "settings": settings_table, "rights": rights_table}[name]()
     if os.environ.get("REWRITE_GOLDEN"):
         README.write_text(marked.sub(lambda found: found[1] + expected + found[3], README.read_text()))
     found = marked.search(README.read_text())
@@ -92,6 +92,21 @@ def settings_table() -> str:
     head = "| variable | default | meaning |\n| --- | --- | --- |\n"
     rows = [(variable, _plain(default), meaning) for variable, default, meaning in settings_module.table()]
     return head + "".join(f"| `{variable}` | {default} | {meaning} |\n" for variable, default, meaning in rows)
+
+
+def rights_table() -> str:
+    """The rows of `kafka/rights.py`, those of one user that differ only in name as one."""
+    operations: dict[tuple[str, str, str], list[str]] = {}
+    for right in rights.of(Settings()):
+        name = right.name + ("*" if right.pattern == "prefixed" else "")
+        operations.setdefault((right.role, right.resource, name), []).append(right.operation)
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for (role, resource, name), allowed in operations.items():
+        rows.setdefault((role, ", ".join(allowed), resource), []).append(f"`{name}`")
+    head = "| user | may | on |\n| --- | --- | --- |\n"
+    return head + "".join(
+        f"| {role} | {may} | {kind} {' '.join(names)} |\n" for (role, may, kind), names in rows.items()
+    )
 
 
 def _plain(default: object) -> str:

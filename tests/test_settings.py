@@ -197,6 +197,42 @@ def test_any_extra_events_survive_the_way_through_the_environment(events: dict[s
     assert load({"HOOKLINE_EXTRA_EVENTS": text}).extra_events == events
 
 
+SASL = {"HOOKLINE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}
+USER = {"HOOKLINE_SASL_USERNAME": "router", "HOOKLINE_SASL_PASSWORD": SECRET}
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_a_user_needs_a_name_and_a_password_and_both_are_asked_for_at_once(mechanism: str) -> None:
+    environ = SASL | {"HOOKLINE_SASL_MECHANISM": mechanism}
+    words = problems(environ)
+    assert f"HOOKLINE_SASL_USERNAME is not set, and SASL_SSL with {mechanism} needs it" in words
+    assert "HOOKLINE_SASL_PASSWORD is not set" in words
+    assert load(environ | USER).sasl_username == "router"
+
+
+def test_oauthbearer_needs_a_token_file_and_neither_name_nor_password() -> None:
+    environ = SASL | {"HOOKLINE_SASL_MECHANISM": "OAUTHBEARER"}
+    assert "HOOKLINE_SASL_OAUTH_TOKEN_FILE is not set" in problems(environ)
+    assert load(environ | {"HOOKLINE_SASL_OAUTH_TOKEN_FILE": "/run/token"}).sasl_mechanism == "OAUTHBEARER"
+
+
+@pytest.mark.parametrize("name", ["SASL_USERNAME", "SASL_OAUTH_TOKEN_FILE", "SSL_CAFILE", "SSL_CERTFILE"])
+def test_what_the_protocol_would_not_use_is_refused(name: str) -> None:
+    """Whoever names an authority or a user does not mean to go without: better told than sent in the clear."""
+    assert f"HOOKLINE_{name} is set, and HOOKLINE_KAFKA_SECURITY_PROTOCOL=PLAINTEXT would not use it" in problems(
+        {f"HOOKLINE_{name}": "x"}
+    )
+
+
+@pytest.mark.parametrize("name", ["SSL_KEYFILE", "SSL_KEYFILE_PASSWORD"])
+def test_a_key_needs_its_certificate(name: str) -> None:
+    environ = {"HOOKLINE_KAFKA_SECURITY_PROTOCOL": "SSL", f"HOOKLINE_{name}": SECRET}
+    words = problems(environ)
+    assert f"HOOKLINE_{name} is set, and HOOKLINE_SSL_CERTFILE is not" in words
+    assert SECRET not in words
+    assert load(environ | {"HOOKLINE_SSL_CERTFILE": "x"}).ssl_certfile == "x"
+
+
 def test_secrets_are_never_printed() -> None:
     loaded = load({"HOOKLINE_SASL_PASSWORD": SECRET})
     assert loaded.sasl_password == SECRET

@@ -18,7 +18,7 @@ COMMANDS = {
     "up": "the whole line on this machine until Ctrl-C, with a local broker if none is configured",
     "run": "one role: router, sender or health",
     "broker": "a local Apache Kafka broker for development",
-    "topic": "plan, make or check the topics",
+    "topic": "plan, make or check the topics, and list the rights that they need",
     "hook": "list, read, write, enable, disable and delete hooks",
     "event": "publish identity events, print samples, follow the topics",
     "request": "outcomes of deliveries: the last ones, live, or sent again",

@@ -28,8 +28,10 @@ def command(role: str) -> None:
     sender   POSTs the jobs and writes their outcomes
     health   folds outcomes into a 24-hour report per hook
     """
+    from streams.kafka import refusals  # here, because it imports aiokafka and `--help` should not
+
     settings = output.settings()
-    telemetry.configure(role, settings.log_level)
+    telemetry.configure(role, settings.log_level, refusals.repeated)
     uvloop.run(_play_and_end(role, settings))
 
 
@@ -50,6 +52,7 @@ async def _play_and_end(role: str, settings: Settings) -> NoReturn:
 async def _play(role: str, settings: Settings) -> int:
     """The exit code: 0 when told to stop, else that of the error."""
     from streams import wiring  # here, because it imports everything and `--help` should not
+    from streams.kafka import refusals
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,6 +63,9 @@ async def _play(role: str, settings: Settings) -> int:
         telemetry.log("role.failed", logging.ERROR, reason=str(error))
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the outermost place: whatever it was is logged and ends the process
+        if refusal := refusals.forbidden(settings, error):
+            telemetry.log("role.failed", logging.ERROR, reason=str(refusal))
+            return refusal.exit_code
         telemetry.log("role.failed", logging.ERROR, error=error)
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""`hookline topic plan|apply|check`: the topics that Hookline needs, on the configured cluster."""
+"""`hookline topic plan|apply|check|rights`: the topics that Hookline needs, on the configured cluster."""
 
 import sys
 from collections.abc import Sequence
@@ -8,15 +8,16 @@ import msgspec
 
 from streams.cli.confirming import confirm
 from streams.cli.output import output_option, run, settings, show, tell
-from streams.kafka import admin
+from streams.kafka import admin, rights
 from streams.kafka.differences import Difference
 
 COLUMNS = ("topic", "kind", "setting", "found", "wanted", "remedy", "fatal")
+RIGHTS = ("role", "resource", "name", "pattern", "operation")
 
 
 @click.group()
 def command() -> None:
-    """Plan, make or check the topics.
+    """Plan, make or check the topics; list the rights that roles and people need on them.
 
     What differs is mended by `apply`, or refused for the reason that is told, or the operator's choice. With a
     difference marked fatal no role starts.
@@ -66,6 +67,19 @@ def check() -> None:
     run(admin.check(ours))
     if ours.log_level != "error":
         tell(f"the topics on {ours.bootstrap} fit")
+
+
+@command.command("rights")
+@click.argument("role", nargs=-1, type=click.Choice(list(rights.RIGHTS)), metavar="[ROLE]...")
+@output_option
+def list_rights(role: tuple[str, ...], output: str) -> None:
+    """List the least rights of the roles and of people, for a cluster with ACLs; asks no broker.
+
+    \b
+    ROLE is router, sender, health, operator, administrator or upstream; all when none is named.
+    A pattern of `prefixed` means every name that begins so, as in kafka-acls --resource-pattern-type.
+    """
+    show([msgspec.structs.asdict(right) for right in rights.of(settings(), *role)], output, RIGHTS)
 
 
 def _show(found: Sequence[Difference], output: str) -> None:

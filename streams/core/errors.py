@@ -16,6 +16,10 @@ class BrokerUnreachable(HooklineError):
     exit_code = 3
 
 
+class BrokerRefuses(BrokerUnreachable):
+    """The operator acts: the broker does not let this client in, or not do what it has to. Exit code 3."""
+
+
 class InvalidInput(HooklineError):
     """Whoever wrote the input acts: a setting, a hook or an event that the rules refuse. Exit code 4."""
 

@@ -22,8 +22,8 @@ from aiokafka.errors import (
     for_code,
 )
 
-from streams.core.errors import BrokerUnreachable, TopicsUnfit
-from streams.kafka import clients
+from streams.core.errors import BrokerRefuses, BrokerUnreachable, TopicsUnfit
+from streams.kafka import clients, refusals
 from streams.kafka.differences import Difference, Seen, differences
 from streams.kafka.topics import DELIVERIES, TOPICS, configuration
 from streams.settings import Settings
@@ -117,7 +117,7 @@ async def _connected(settings: Settings) -> AsyncIterator[Any]:
         async with clients.admin(settings) as client:
             yield client
     except (KafkaError, TimeoutError) as error:
-        raise BrokerUnreachable(
+        raise refusals.forbidden(settings, error) or BrokerUnreachable(
             f"the broker at {settings.bootstrap} was reached and then failed to answer ({error!r}): try again, "
             "and look into the broker's log if it stays so"
         ) from error
@@ -205,14 +205,16 @@ async def _alter(client: Any, seen: dict[str, Seen], wrong: list[Difference]) ->
 
 
 def _refuse(verb: str, right: str, refused: list[tuple[str, int, str | None]]) -> None:
-    """Raise TopicsUnfit for (topic, error code, the broker's words), if there are any."""
+    """Raise TopicsUnfit or BrokerRefuses for (topic, error code, the broker's words), if there are any."""
     if not refused:
         return
     names: dict[str, list[str]] = {}
     for name, code, message in refused:
         names.setdefault(message or for_code(code).description, []).append(name)
     words = "; ".join(f"{', '.join(topics)}: {reason}" for reason, topics in names.items())
-    advice = "mend what it says, then run `hookline topic apply`"
+    said = f"the broker refuses to {verb} topics ({words})"
     if any(code in UNAUTHORIZED for _, code, _ in refused):
-        advice = f"grant this client {right} on these topics, or let an administrator run `hookline topic apply`"
-    raise TopicsUnfit(f"the broker refuses to {verb} topics ({words}): {advice}")
+        raise BrokerRefuses(
+            f"{said}: grant this client {right} on these topics, or let an administrator run `hookline topic apply`"
+        )
+    raise TopicsUnfit(f"{said}: mend what it says, then run `hookline topic apply`")

@@ -13,7 +13,7 @@ from typing import Any
 import faust
 
 from streams.core.records import Coordinates, Incoming
-from streams.kafka import clients
+from streams.kafka import refusals, security
 from streams.kafka.clients import TopicPartition
 from streams.settings import Settings
 from streams.telemetry import log
@@ -59,7 +59,8 @@ def consume(app: faust.App, names: Sequence[str], batch_max: int, wait_s: float,
             try:
                 await handle([_incoming(event.message) for event in events])
             except Exception as error:  # noqa: BLE001 - whatever it was, the batch must not be acknowledged
-                log("role.crashed", logging.ERROR, error=error, topics=list(names))
+                if not refusals.denied(error):  # the role's last line says that in one sentence
+                    log("role.crashed", logging.ERROR, error=error, topics=list(names))
                 await app.crash(error)
                 await asyncio.Event().wait()
 
@@ -114,12 +115,16 @@ def _incoming(message: Any) -> Incoming:
 
 
 def _credentials(settings: Settings) -> Any:
-    context = clients.ssl_context(settings) if settings.kafka_security_protocol.endswith("SSL") else None
-    if settings.kafka_security_protocol.startswith("SASL"):
-        return faust.SASLCredentials(
-            username=settings.sasl_username,
-            password=settings.sasl_password,
-            mechanism=settings.sasl_mechanism,
-            ssl_context=context,
-        )
-    return faust.SSLCredentials(context=context) if context else None
+    """The same door as every other client's; None means PLAINTEXT to Faust."""
+    options = security.options(settings)
+    context = options.get("ssl_context")
+    if not settings.kafka_security_protocol.startswith("SASL"):
+        return faust.SSLCredentials(context=context) if context else None
+    if settings.sasl_mechanism == "OAUTHBEARER":
+        return faust.OAuthCredentials(oauth_cb=options["sasl_oauth_token_provider"], ssl_context=context)
+    return faust.SASLCredentials(
+        username=settings.sasl_username,
+        password=settings.sasl_password,
+        mechanism=settings.sasl_mechanism,
+        ssl_context=context,
+    )

@@ -9,6 +9,7 @@ from typing import TypeVar
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from streams.core.errors import BrokerUnreachable, InvalidInput
+from streams.kafka import refusals
 from streams.settings import Settings
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ async def answered(settings: Settings, work: Awaitable[T]) -> T:
     except MessageSizeTooLargeError as error:
         raise InvalidInput("a record is larger than the topics take: make it smaller") from error
     except (KafkaError, TimeoutError) as error:
-        raise BrokerUnreachable(
+        raise refusals.forbidden(settings, error) or BrokerUnreachable(
             f"the broker at {settings.bootstrap} was reached and then failed to answer ({error!r}): try again, "
             "and look into the broker's log if it stays so"
         ) from error

@@ -50,7 +50,8 @@ def silent(_words: str) -> None:
 class LocalBroker:
     """A broker in `directory`, on `port` and, for its controller, `controller_port` (default: the next one).
 
-    `jars` are fetched when missing; `tell` hears what takes its time. Not bound to an event loop: it may be started
+    `jars` are fetched when missing; `properties` are lines of server.properties that win over its own; `tell` hears
+    what takes its time. Not bound to an event loop: it may be started
     in one and stopped in another. To be started from the main thread, since the kernel ends it with the thread that
     started it.
     """
@@ -62,12 +63,14 @@ class LocalBroker:
         jars: Path,
         port: int,
         controller_port: int | None = None,
+        properties: str = "",
         tell: Callable[[str], None] = silent,
     ) -> None:
         self.directory = directory.absolute()
         self.jars = jars.absolute()
         self.port = port
         self.controller_port = controller_port or port + 1
+        self.properties = properties
         self.bootstrap = f"{HOST}:{port}"
         self.cluster_id = ""
         self.tell = tell
@@ -138,7 +141,7 @@ class LocalBroker:
 
     def _spawn(self, java: str) -> None:
         self.tell(f"starting the broker on {self.bootstrap}, data in {self.directory}")
-        self.cluster_id = broker_files.prepare(self.directory, self.port, self.controller_port)
+        self.cluster_id = broker_files.prepare(self.directory, self.port, self.controller_port, self.properties)
         home = broker_files.home(self.directory)
         with broker_files.log(self.directory).open("wb") as log:
             self._process = subprocess.Popen(

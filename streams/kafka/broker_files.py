@@ -74,12 +74,15 @@ def log(directory: Path) -> Path:
     return home(directory) / "broker.log"
 
 
-def prepare(directory: Path, port: int, controller_port: int) -> str:
-    """Write what a start needs and return the cluster id, which is made once and then kept. Raises OSError."""
+def prepare(directory: Path, port: int, controller_port: int, more: str = "") -> str:
+    """Write what a start needs and return the cluster id, which is made once and then kept. Raises OSError.
+
+    `more` comes last in the properties, where it wins over what stands before it.
+    """
     records = home(directory) / "records"
     records.mkdir(parents=True, exist_ok=True)
     text = PROPERTIES.format(port=port, controller_port=controller_port, record_bytes_max=RECORD_BYTES_MAX)
-    (home(directory) / "server.properties").write_text(text)
+    (home(directory) / "server.properties").write_text(text + more)
     meta = records / "meta.properties"
     if not meta.exists():
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

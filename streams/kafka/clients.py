@@ -5,7 +5,6 @@ Clients are started and closed by `async with`; a broker that does not answer is
 
 import asyncio
 import logging
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,12 +13,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from streams.core.errors import BrokerUnreachable, InvalidInput
+from streams.core.errors import BrokerUnreachable
+from streams.kafka import refusals, security
 from streams.kafka.topics import DEAD_LETTER_BYTES_MAX
 from streams.settings import Settings
 from streams.telemetry import log
 
-__all__ = ["TopicPartition", "admin", "connection", "consumer", "producer", "ssl_context"]
+__all__ = ["TopicPartition", "admin", "connection", "consumer", "producer"]
 
 
 CLOSE_S = 5.0
@@ -28,31 +28,7 @@ CLOSE_S = 5.0
 
 def connection(settings: Settings) -> dict[str, Any]:
     """What every aiokafka client needs to reach the cluster."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.bootstrap,
-        "security_protocol": settings.kafka_security_protocol,
-        "client_id": "hookline",
-    }
-    if settings.kafka_security_protocol.startswith("SASL"):
-        options |= {
-            "sasl_mechanism": settings.sasl_mechanism,
-            "sasl_plain_username": settings.sasl_username,
-            "sasl_plain_password": settings.sasl_password,
-        }
-    if settings.kafka_security_protocol.endswith("SSL"):
-        options["ssl_context"] = ssl_context(settings)
-    return options
-
-
-def ssl_context(settings: Settings) -> ssl.SSLContext:
-    """The TLS context for Kafka: the system's authorities or the configured bundle, a client certificate if any."""
-    try:
-        context = ssl.create_default_context(cafile=settings.ssl_cafile or None)
-        if settings.ssl_certfile:
-            context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile or None)
-    except OSError as error:  # ssl.SSLError is one
-        raise InvalidInput(f"cannot read the certificates of HOOKLINE_SSL_*FILE: {error}") from error
-    return context
+    return {"bootstrap_servers": settings.bootstrap, "client_id": "hookline", **security.options(settings)}
 
 
 @asynccontextmanager
@@ -116,13 +92,12 @@ async def _started(client: Any, settings: Settings, stop: str = "stop") -> Async
         await client.start()
     except KafkaConnectionError as error:
         await close()
-        raise BrokerUnreachable(
-            f"no Kafka broker answers at {settings.bootstrap}: start one with `hookline broker run`, "
-            f"or name yours with -b or HOOKLINE_BOOTSTRAP_SERVERS"
-        ) from error
+        raise await refusals.unreached(settings) from error
     except KafkaError as error:
         await close()
-        raise BrokerUnreachable(f"the broker at {settings.bootstrap} refuses this client: {error!r}") from error
+        raise refusals.forbidden(settings, error) or BrokerUnreachable(
+            f"the broker at {settings.bootstrap} refuses this client: {error!r}"
+        ) from error
     try:
         yield
     finally:

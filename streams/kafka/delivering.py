@@ -16,7 +16,7 @@ from streams.core.attempts import End, Wait
 from streams.core.hooks import Known
 from streams.core.pending import Item
 from streams.core.records import Answer, Attempt, Coordinates, DeadLetter, Hook, Job, OutcomeError, Outgoing
-from streams.kafka import topics
+from streams.kafka import refusals, topics
 from streams.kafka.publisher import Publisher
 from streams.kafka.router import tell_dead_letter
 from streams.settings import Settings
@@ -99,11 +99,16 @@ class Delivering:
         tell_dead_letter(self._metrics, record)
 
     async def publish(self, records: Sequence[Outgoing]) -> list[Coordinates]:
-        """Write records, however long the broker takes: nothing may be committed before they are durable."""
+        """Write records, however long the broker takes: nothing may be committed before they are durable.
+
+        Raises KafkaError only when the broker denies the right to: then the role has to end.
+        """
         while True:
             try:
                 return await self._publisher.publish(records)
             except KafkaError as error:
+                if refusals.denied(error):
+                    raise
                 log("sender.publish_failed", logging.ERROR, topic=records[0].topic, reason=repr(error))
                 await asyncio.sleep(REPUBLISH_S)
 

@@ -7,7 +7,7 @@ no role starts on another.
 
 from aiokafka.errors import GroupAuthorizationFailedError
 
-from streams.core.errors import TopicsUnfit
+from streams.core.errors import BrokerRefuses, TopicsUnfit
 from streams.kafka import agents, committed, topics
 from streams.settings import Settings
 
@@ -29,13 +29,13 @@ def parse(text: str) -> tuple[int, int | None]:
 async def check(settings: Settings, count: int) -> None:
     """Raise TopicsUnfit when the sender's commits were made with another count than `count`, which is that of now.
 
-    Raises KafkaError or TimeoutError when nobody can say.
+    Raises BrokerRefuses when this client may not know, KafkaError or TimeoutError when nobody can say.
     """
     group, topic = agents.group(settings, "sender"), settings.topic_prefix + topics.DELIVERIES
     try:
         known = await committed.offsets(settings, group)
     except GroupAuthorizationFailedError as error:
-        raise TopicsUnfit(
+        raise BrokerRefuses(
             f"this client may not see what the group {group} committed: grant it Describe on it"
         ) from error
     counts = (parse(at.metadata)[1] for partition, at in known.items() if partition.topic == topic)

@@ -7,7 +7,7 @@ from aiokafka import TopicPartition
 
 from streams.core.errors import TopicsUnfit
 from streams.core.records import Coordinates, Incoming
-from streams.kafka import clients
+from streams.kafka import clients, permitted
 from streams.settings import Settings
 
 POLL_MS = 200
@@ -26,13 +26,14 @@ def incoming(message: Any) -> Incoming:
 
 
 async def partitions(settings: Settings, names: Iterable[str]) -> list[TopicPartition]:
-    """All partitions of the topics; raises TopicsUnfit when one does not exist."""
+    """All partitions of the topics; raises TopicsUnfit when one does not exist, BrokerRefuses when it is hidden."""
+    names = list(names)
     async with clients.admin(settings) as admin:
         # All topics, because asking for one by name would let some brokers make it.
         found = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
-    for name in names:
-        if not found.get(name):
-            raise TopicsUnfit(f"topic {name} does not exist: make the topics with `hookline topic apply`")
+        if unseen := [name for name in names if not found.get(name)]:
+            await permitted.demand_sight(settings, admin, unseen)
+            raise TopicsUnfit(f"topic {unseen[0]} does not exist: make the topics with `hookline topic apply`")
     return [TopicPartition(name, part["partition"]) for name in names for part in found[name]]
 
 
