@@ -27,7 +27,8 @@ core/       the rules; nothing there waits, tells the time, rolls dice or talks 
   operations    what happens to a hook: it fails, recovers, gives a delivery up, is to be disabled
   replaying     what is sent again, and in which order; returning: what of the dead letters may go back
   samples       realistic payloads for commands and the demo; stories, payloads, entities, picks, hook_samples
-kafka/      the edge to Kafka: topics (the one table), admin, differences, growth; clients, reader, publisher, committed
+kafka/      the edge to Kafka: topics (the one table), admin, differences, growth; clients, reader, publisher,
+                committed; header_names: what aiokafka cannot read
   view          `hooks.config` in every role
   router        Faust, by the safe subset in agents, guarded by continuity; health likewise, with switching
   sender        aiokafka: flights (jobs under way), delivering (one go at one), partition, ended; retries and clock
