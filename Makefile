@@ -10,9 +10,12 @@ BIN := $(VENV)/bin
 LOCK := deploy/requirements
 DEMO_SECONDS ?= 0
 FAULTS ?=
+FUZZ ?=
+FUZZ_SECONDS ?= 300
+FUZZ_VENV := .venv-fuzz
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test bench faults lint format broker lock schemas clean
+.PHONY: help setup demo test bench faults fuzz lint format broker lock schemas clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -40,6 +43,14 @@ bench: setup ## throughput, latency and memory of the whole line, beside a refer
 faults: setup ## break everything that can break, on a real broker; FAULTS="killed 500" runs those
 	@$(BIN)/python -m tests.faults $(FAULTS)
 
+fuzz: $(FUZZ_VENV)/ready ## bad input at every door for FUZZ_SECONDS, guided by coverage; FUZZ="hook" tries those
+	@$(FUZZ_VENV)/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)
+
+$(FUZZ_VENV)/ready: $(LOCK)/fuzz.txt | setup
+	@$(PYTHON) -m venv $(FUZZ_VENV)
+	$(BIN)/uv pip install --quiet --python $(FUZZ_VENV)/bin/python --require-hashes -r $(LOCK)/fuzz.txt
+	touch $@
+
 lint: setup ## style, types, lock files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -59,8 +70,9 @@ lock: setup ## resolve the requirements again, hashed and without addresses
 	compile="$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --python-version 3.11"
 	$$compile pyproject.toml -o $(LOCK)/run.txt
 	$$compile pyproject.toml --group dev -c $(LOCK)/run.txt -o $(LOCK)/dev.txt
+	$$compile pyproject.toml --group fuzz -c $(LOCK)/run.txt -o $(LOCK)/fuzz.txt
 	printf 'uv\nhatchling\neditables\n' | $$compile - -o $(LOCK)/setup.txt
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) $(FUZZ_VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

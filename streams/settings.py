@@ -22,6 +22,7 @@ PREFIX = "HOOKLINE_"
 LOCAL_BROKER = "127.0.0.1:19092"
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 SECRETS = frozenset({"sasl_password"})
+SHOWN_MAX = 200
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -259,7 +260,7 @@ def _from_file(path: str | None, problems: list[str]) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(Path(path).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         problems.append(f"{PREFIX}CONFIG={path}: {error}")
         return {}
 
@@ -322,10 +323,16 @@ def _check(name: str, value: Any, problems: list[str]) -> bool:
     try:
         msgspec.convert({name: value}, Settings, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
-        shown = "set" if name in SECRETS else repr(value)
+        shown = "set" if name in SECRETS else _shown(value)
         problems.append(f"{PREFIX}{name.upper()} is {shown}: {_choices(name) or str(error).split(' - at `$')[0]}")
         return False
     return True
+
+
+def _shown(value: Any) -> str:
+    """A value as its writer knows it again; its kind where it is large, for Python refuses to print some numbers."""
+    text = "" if isinstance(value, int) and value.bit_length() > SHOWN_MAX else repr(value)
+    return text if 0 < len(text) <= SHOWN_MAX else f"a long {type(value).__name__}"
 
 
 def _choices(name: str) -> str:
