@@ -24,6 +24,8 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 SECRETS = frozenset({"sasl_password"})
 SHOWN_MAX = 200
 
+_BROKER = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?")
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One frozen object; `describe` prints it with secrets shown only as set or unset."""
@@ -179,8 +181,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"Settings({describe(self)})"
 
     def __post_init__(self) -> None:
-        """Refuse networks and extra events that are none; raises ValueError with all that is wrong."""
-        problems = [*_bad_networks(self.allow_networks), *_bad_events(self.extra_events)]
+        """Refuse brokers, networks and extra events that are none; raises ValueError with all that is wrong."""
+        problems = [
+            *_bad_brokers(self.bootstrap_servers),
+            *_bad_networks(self.allow_networks),
+            *_bad_events(self.extra_events),
+        ]
         if problems:
             raise ValueError("; ".join(problems))
 
@@ -294,6 +300,13 @@ def _events(text: str, problems: list[str]) -> dict[str, str]:
         else:
             problems.append(f"{PREFIX}EXTRA_EVENTS has {part!r}, which is not name=topic")
     return events
+
+
+def _bad_brokers(brokers: str) -> Iterator[str]:
+    for broker in brokers.split(",") if brokers.strip() else ():
+        found = _BROKER.fullmatch(broker.strip())
+        if found is None or int(found[1] or 9092) not in range(1, 65536):
+            yield f"{broker.strip()[:SHOWN_MAX]!r} is no broker: write host:port"
 
 
 def _bad_networks(networks: Iterable[str]) -> Iterator[str]:

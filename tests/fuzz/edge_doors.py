@@ -6,14 +6,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 import orjson
 
 from streams.cli import event_publish, hook_create, hook_put, inputs, listen, schema_check
-from streams.cli.delivery_options import delivery_options
+from streams.cli.delivery_options import _rate
 from streams.cli.dlq_rows import Place
 from streams.cli.request_rows import Duration
 from streams.cli.times import Moment
@@ -140,20 +139,13 @@ def _convert(*types: click.ParamType) -> Callable[[bytes], bool]:
     return enter
 
 
-@delivery_options
-@click.command()
-def _deliveries(**given: Any) -> dict[str, Any]:
-    return given
-
-
-def options(data: bytes) -> bool:
-    """The options that say how deliveries are made."""
-    arguments = [text(part).replace("\0", "") for part in data.split(SEPARATOR)]
+def rate_limit(data: bytes) -> bool:
+    """The value of `--rate-limit`."""
     try:
-        with _deliveries.make_context("hookline", arguments, resilient_parsing=False):
-            return True
-    except (click.UsageError, click.exceptions.Exit):
+        found = _rate(click.Context(click.Command("x")), click.Option(["--rate-limit"]), text(data))
+    except click.BadParameter:
         return False
+    return found is not None and found["periodMs"] >= 0
 
 
 class _Piped(io.BytesIO):
@@ -188,7 +180,8 @@ STANDARD = signing.standard_signature([KEY], "msg_1", NOW // 1000, b"{}").encode
 SIGNED = parts(b"{}", b"msg_1", str(NOW // 1000).encode(), STANDARD, signing.logto_signature(KEY, b"{}").encode())
 TOML = b'topic_prefix = "a."\nallow_networks = ["10.0.0.0/8"]\ndrain_s = 1.5\n[extra_events]\n"A.B" = "identity.user"\n'
 ENVIRONMENT = (
-    b"TOPIC_PREFIX=a.\nALLOW_NETWORKS=10.0.0.0/8, ::1\nDRAIN_S=1.5\nEXTRA_EVENTS=A.B=identity.user,C=identity.role"
+    b"BOOTSTRAP_SERVERS=a:9092, [::1]:9093\nTOPIC_PREFIX=a.\nALLOW_NETWORKS=10.0.0.0/8, ::1\nDRAIN_S=1.5\n"
+    b"EXTRA_EVENTS=A.B=identity.user,C=identity.role"
 )
 
 DOORS = (
@@ -211,7 +204,7 @@ DOORS = (
     Door("settings, TOML", toml, (TOML,), 64 * KIB),
     Door("times and places of commands", _convert(Moment(), Duration(), Place()),
          (b"2h", b"2026-11-22T08:00:00+02:00", b"0/17"), ARGUMENT_BYTES_MAX),
-    Door("delivery options", options, (parts(b"--rate-limit", b"100/1s", b"--max-in-flight", b"8"),), 16 * KIB),
+    Door("rate limit", rate_limit, (b"100/1s", b"5/250ms"), ARGUMENT_BYTES_MAX),
     Door("piped into commands", piped, (HOOK + b"\n" + HOOK, b"x-team: identity\n", b'{"event":"User.Created"}')),
     Door("schema check", checked, (HOOK, b'{"event":"User.Created"}', b'{"delivery-id":"msg_1"}')),
 )  # fmt: skip
