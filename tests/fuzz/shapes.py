@@ -30,6 +30,11 @@ def keys(_: bytes, size: int) -> bytes:
     return ("{" + ",".join(f'"k{number}":0' for number in range(size // 10)) + "}").encode()
 
 
+def texts(_: bytes, size: int) -> bytes:
+    """As many texts by name, like a hook's headers."""
+    return ("{" + ",".join(f'"k{number}":"v"' for number in range(size // 12)) + "}").encode()
+
+
 def same_keys(_: bytes, size: int) -> bytes:
     """One key, again and again."""
     return b'{"event":"User.Created"' + b',"event":"User.Created"' * (size // 23) + b"}"
@@ -94,6 +99,6 @@ def commas(_: bytes, size: int) -> bytes:
 
 
 SHAPES: tuple[Shape, ...] = (
-    deep, nests, braces, keys, same_keys, number, digits, longer, tail, members, pieces, headers, foreign, labels,
-    commas,
-)  # fmt: skip
+    *(deep, nests, braces, keys, texts, same_keys, number, digits),
+    *(longer, tail, members, pieces, headers, foreign, labels, commas),
+)

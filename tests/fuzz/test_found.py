@@ -22,6 +22,9 @@ from tests.fuzz.kafka_doors import JOB, OUTCOMES, RULES, WAIT, _report
 from tests.fuzz.mutating import mutated_json
 
 SECRET = "tHeSeCrEtOfThIsHook0123456789abcd"
+ODD = {"x-odd": SECRET + "\n", "x-long": SECRET * 40}
+"""Header values that are refused themselves."""
+
 HUGE = b"1" + b"0" * 400
 ENDED = OUTCOMES[1].decode()
 
@@ -111,7 +114,10 @@ async def test_the_longest_body_of_quotes_alone_can_wait(settings: Settings) -> 
 @given(dice=st.randoms(use_true_random=False), changes=st.integers(1, 3))
 def test_no_refusal_of_a_hook_record_holds_a_secret_of_it(dice: Random, changes: int) -> None:
     secrets = {"signingKey": SECRET, "retiredKeys": [{"signingKey": SECRET, "until": NOW}]}
-    config = {"url": "https://a.example/", "headers": {"authorization": SECRET, "x-\n": SECRET, "cookie": SECRET}}
+    config = {
+        "url": "https://a.example/",
+        "headers": {"authorization": SECRET, "x-\n": SECRET, "cookie": SECRET, **ODD},
+    }
     data = msgspec.json.encode(hook_fields(config=config, events=["Nope"] * (EVENTS_MAX + 1), **secrets))
     for _ in range(changes):
         data = mutated_json(data, dice) or data
