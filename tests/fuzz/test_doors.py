@@ -55,8 +55,8 @@ def test_any_bytes_are_refused_or_let_through(door: Door, data: bytes) -> None:
 @doors
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_the_costliest_input_of_the_largest_size_is_refused_or_let_through(door: Door, shape: Shape) -> None:
-    for size in (door.size, door.size - 1000):
-        assert door.enter(shape(door.seeds[0], size)[: door.size]) in (True, False)
+    data = shape(door.seeds[0], max(door.size - KIB, KIB))  # room for what a shape adds, so that its end is there
+    assert door.enter(data[: door.size]) in (True, False)
 
 
 @doors
