@@ -11,8 +11,8 @@ from streams.core.errors import TopicsUnfit
 from streams.kafka import agents, committed, topics
 from streams.settings import Settings
 
-DIGITS_MAX = 19
-"""As many as the largest offset has; Python refuses to read a number of more than 4,300."""
+DIGITS_MAX = 18
+"""What surely fits 63 bits, as an offset must; Python itself refuses to read a number of more than 4,300 digits."""
 
 
 def metadata(floor: int, count: int) -> str:
