@@ -11,9 +11,12 @@ LOCK := deploy/requirements
 AUDIT := .cache/audit
 DEMO_SECONDS ?= 0
 FAULTS ?=
+FUZZ ?=
+FUZZ_SECONDS ?= 300
+FUZZ_VENV := .venv-fuzz
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test bench faults lint format broker lock audit sbom schemas clean
+.PHONY: help setup demo test bench faults fuzz lint format broker lock audit sbom schemas clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -41,6 +44,14 @@ bench: setup ## throughput, latency and memory of the whole line, beside a refer
 faults: setup ## break everything that can break, on a real broker; FAULTS="killed 500" runs those
 	@$(BIN)/python -m tests.faults $(FAULTS)
 
+fuzz: $(FUZZ_VENV)/ready ## bad input at every door for FUZZ_SECONDS, guided by coverage; FUZZ="hook" tries those
+	@$(FUZZ_VENV)/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)
+
+$(FUZZ_VENV)/ready: $(LOCK)/fuzz.txt | setup
+	@$(PYTHON) -m venv $(FUZZ_VENV)
+	$(BIN)/uv pip install --quiet --python $(FUZZ_VENV)/bin/python --require-hashes -r $(LOCK)/fuzz.txt
+	touch $@
+
 lint: setup ## style, types, lock files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -62,6 +73,7 @@ lock: setup ## resolve the requirements and the broker's jars again, hashed and 
 	$$compile pyproject.toml -o $(LOCK)/run.txt
 	$$compile pyproject.toml --group dev -c $(LOCK)/run.txt -o $(LOCK)/dev.txt
 	$$compile --group audit -o $(LOCK)/audit.txt
+	$$compile pyproject.toml --group fuzz -c $(LOCK)/run.txt -o $(LOCK)/fuzz.txt
 	printf 'uv\nhatchling\neditables\n' | $$compile - -o $(LOCK)/setup.txt
 	$(BIN)/python -m tests.supply.jars
 
@@ -79,5 +91,5 @@ sbom: setup ## what ships, as CycloneDX JSON, in dist/hookline.cdx.json
 	echo "sbom: dist/hookline.cdx.json"
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) $(FUZZ_VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

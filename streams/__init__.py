@@ -29,7 +29,8 @@ core/       the rules; nothing there waits, tells the time, rolls dice or talks 
   replaying     what is sent again, and in which order; returning: what of the dead letters may go back
   opened        what lies in a network that the operator opens, in words
   samples       realistic payloads for commands and the demo; stories, payloads, entities, picks, hook_samples
-kafka/      the edge to Kafka: topics (the one table), admin, differences, growth; clients, reader, publisher, committed
+kafka/      the edge to Kafka: topics (the one table), admin, differences, growth; clients, reader, publisher,
+                committed; header_names: what aiokafka cannot read
                 the way in: security (TLS, SASL), rights (the one table), permitted, refusals (in words)
   view          `hooks.config` in every role; audit: what the router alone does about its records
   router        Faust, by the safe subset in agents, guarded by continuity; health likewise, with switching

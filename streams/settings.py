@@ -22,6 +22,9 @@ PREFIX = "HOOKLINE_"
 LOCAL_BROKER = "127.0.0.1:19092"
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 SECRETS = frozenset({"sasl_password", "ssl_keyfile_password", "master_keys"})
+SHOWN_MAX = 200
+
+_BROKER = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -195,8 +198,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"Settings({describe(self)})"
 
     def __post_init__(self) -> None:
-        """Refuse networks, extra events and keys that are none; raises ValueError with all that is wrong."""
+        """Refuse brokers, networks, extra events and keys that are none; raises ValueError with all that is wrong."""
         problems = [
+            *_bad_brokers(self.bootstrap_servers),
             *_bad_networks(self.allow_networks),
             *_bad_events(self.extra_events),
             *_bad_keys(self.master_keys),
@@ -281,7 +285,7 @@ def _from_file(path: str | None, problems: list[str]) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(Path(path).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         problems.append(f"{PREFIX}CONFIG={path}: {error}")
         return {}
 
@@ -315,6 +319,13 @@ def _events(text: str, problems: list[str]) -> dict[str, str]:
         else:
             problems.append(f"{PREFIX}EXTRA_EVENTS has {part!r}, which is not name=topic")
     return events
+
+
+def _bad_brokers(brokers: str) -> Iterator[str]:
+    for broker in brokers.split(",") if brokers.strip() else ():
+        found = _BROKER.fullmatch(broker.strip())
+        if found is None or int(found[1] or 9092) not in range(1, 65536):
+            yield f"{broker.strip()[:SHOWN_MAX]!r} is no broker: write host:port"
 
 
 def _bad_networks(networks: Iterable[str]) -> Iterator[str]:
@@ -372,10 +383,16 @@ def _check(name: str, value: Any, problems: list[str]) -> bool:
     try:
         msgspec.convert({name: value}, Settings, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
-        shown = "set" if name in SECRETS else repr(value)
+        shown = "set" if name in SECRETS else _shown(value)
         problems.append(f"{PREFIX}{name.upper()} is {shown}: {_choices(name) or str(error).split(' - at `$')[0]}")
         return False
     return True
+
+
+def _shown(value: Any) -> str:
+    """A value as its writer knows it again; its kind where it is large, for Python refuses to print some numbers."""
+    text = "" if isinstance(value, int) and value.bit_length() > SHOWN_MAX else repr(value)
+    return text if 0 < len(text) <= SHOWN_MAX else f"a long {type(value).__name__}"
 
 
 def _choices(name: str) -> str:

@@ -17,10 +17,12 @@ import pytest_asyncio
 from msgspec import Struct, field, structs
 
 from streams.core.records import Coordinates, Incoming, Outgoing
-from streams.kafka import clients, topics
+from streams.kafka import topics
 from streams.kafka.health_state import partition_of
 from streams.web.receiver import Received, Receiver
+from tests import odd_names
 from tests.line import Line, apart, hook, hook_id, line, logs_of_a_failure
+from tests.odd_names import OddName
 
 HOST = "127.0.0.2"
 PARTITIONS = 3
@@ -28,6 +30,7 @@ HOOK = hook_id(1)
 HOOK_MEMBER = b',"hookId":"' + HOOK.encode() + b'"'
 ROOM = 1024 * 1024 - len(HOOK_MEMBER)
 ODD_HEADERS = (("x-bytes", b"\x00\xff"), ("x-twice", b"1"), ("x-twice", b"2"), ("x-empty", b""))
+ODD_NAME = ((OddName(), b"1"), ("x-empty", b""))
 OURS = ["reason", "detail", "source-topic", "source-partition", "source-offset", "failed-at"]
 WAIT_S = 20
 
@@ -116,6 +119,7 @@ _EVENTS = (
     event("empty-key", "not-json", "Input data was truncated", b"", key=b""),
     event("binary-key", "not-json", "Input data was truncated", b"{", key=b"\xff\x00"),
     event("null-header", "not-json", "Input data was truncated", b"{", headers=(("x-null", None),)),
+    event("odd-header-name", "not-json", "Input data was truncated", b"{", headers=ODD_NAME),
     event("forged-headers", "not-json", "Input data was truncated", b"{", headers=tuple((n, b"forged") for n in OURS)),
     event("not-utf-8", "not-json", "byte 0 is not UTF-8", b"\xff\xfe\x00"),
     event("not-utf-8-within", "not-json", "byte 53 is not UTF-8", text('"data":{"x":"?"}').replace(b"?", b"\xff")),
@@ -182,6 +186,7 @@ GOOD = (
     good("inner-hook-id", text('"data":{"hookId":"x"}')),
     good("white-space", b" \r\n\t" + text('"a": [ ]') + b"\n", text('"a": [ ]')),
     good("null-headers", text('"n":1'), headers=(("event-id", None), ("traceparent", None))),
+    good("odd-header-name", text('"n":2'), headers=ODD_NAME),
     good("binary-ce", b'{"n":1}', CE_PAYLOAD, binary(ce_time=b"2026-08-21T08:00:00Z")),
     good("structured-ce", structured(data=..., time="2026-08-21T08:00:00Z")[:-1] + b',"data":{ "o":1.0}}',
          b'{"event":"User.Created","o":1.0,"createdAt":"2026-08-21T08:00:00Z"}', STRUCTURED),
@@ -219,6 +224,7 @@ HOOKS = (
     bad_hook("hook-empty", "Input data was truncated", b" "),
     bad_hook("hook-cut-short", "Input data was truncated", b'{"id":'),
     bad_hook("hook-null-header", "Input data was truncated", b"{", (("x-null", None),)),
+    bad_hook("hook-odd-header-name", "Input data was truncated", b"{", ODD_NAME),
     bad_hook("hook-not-utf-8", "'utf-8' codec can't decode byte 0xff", b'{"name":"\xff"}'),
     bad_hook("hook-array", "Expected `object`, got `array`", b"[]"),
     bad_hook("hook-deep", "", b'{"x":' + b"[" * 30_000 + b"]" * 30_000 + b"}"),
@@ -259,10 +265,12 @@ JOB = {
 }  # fmt: skip
 
 
-def job(name: str, key: bytes | None = HOOK.encode(), value: bytes | None = b"{}", **changes: Any) -> Outgoing:
-    """A job of the first hook, in its partition."""
+def job(
+    name: str, key: bytes | None = HOOK.encode(), value: bytes | None = b"{}", more: Any = (), **changes: Any
+) -> Outgoing:
+    """A job of the first hook, in its partition, with `more` headers before its own."""
     fields = JOB | {"delivery-id": b"msg_" + name.encode()} | {n.replace("_", "-"): v for n, v in changes.items()}
-    headers = tuple((n, v) for n, v in fields.items() if v is not ...)
+    headers = (*more, *((n, v) for n, v in fields.items() if v is not ...))
     partition = partition_of(HOOK, PARTITIONS)
     return Outgoing(topic=topics.DELIVERIES, key=key, value=value, headers=headers, partition=partition)
 
@@ -273,6 +281,7 @@ def bad_job(name: str, detail: str, **changes: Any) -> Row:
 
 JOBS = (
     bad_job("job-null-value", "value is missing", value=None),
+    bad_job("job-odd-header-name", "value is missing", value=None, more=ODD_NAME),
     bad_job("job-null-key", "key is missing", key=None),
     bad_job("job-binary-key", "key does not look like one", key=b"\xff"),
     bad_job("job-no-delivery-id", "delivery-id is missing", delivery_id=...),
@@ -300,8 +309,28 @@ OUTCOMES = (
     bad_outcome("outcome-not-utf-8", "'utf-8' codec can't decode byte 0xff", b'{"id":"\xff"}'),
     bad_outcome("outcome-deep", "", b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
     bad_outcome("outcome-null-header", "Input data was truncated", b"{", (("x-null", None),)),
+    bad_outcome("outcome-odd-header-name", "Input data was truncated", b"{", ODD_NAME),
 )
-ROWS = (*EVENTS, *HOOKS, *JOBS, *OUTCOMES)
+
+
+def bad_wait(name: str, detail: str, value: bytes, headers: Any = ()) -> Row:
+    partition = partition_of(HOOK, PARTITIONS)
+    record = Outgoing(topic=topics.RETRIES, key=name.encode(), value=value, headers=headers, partition=partition)
+    return Row(name, "bad-job", "hooks.retries: " + detail, record)
+
+
+WAITS = (
+    bad_wait("wait-cut-short", "Input data was truncated", b"{"),
+    bad_wait("wait-deep", "", b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+    bad_wait("wait-not-utf-8", "'utf-8' codec can't decode byte 0xff", b'{"id":"\xff"}'),
+    bad_wait("wait-odd-header-name", "Input data was truncated", b"{", ODD_NAME),
+)
+"""Read when a sender takes a partition over, and only then."""
+
+REPORT = Outgoing(topic=topics.HEALTH, key=b"nobody", value=b"{", headers=ODD_NAME, partition=0)
+"""A report that nobody can read is nobody's dead letter: it is Hookline's own, and its hook begins from zero."""
+
+ROWS = (*EVENTS, *HOOKS, *JOBS, *OUTCOMES, *WAITS)
 
 
 # The one run
@@ -347,15 +376,15 @@ async def _write_events(the: Line, receiver: Receiver, found: Found) -> None:
     ):  # one after the other: what stops the line is the first row that fails
         found.places[row.name] = await _write(the, row.record, after(row))
         await receiver.arrived(before + count, WAIT_S)
-    await the.publisher.publish(row.record for row in GOOD)
+    await _write_all(the, [row.record for row in GOOD])
     await receiver.arrived(before + len(EVENTS) + len(GOOD), WAIT_S)
 
 
 async def _write_hooks(the: Line, receiver: Receiver, found: Found) -> None:
     before = receiver.total
     put = [_at(receiver, row.record, orjson.dumps(version(row.name, "old"))) for row in HOOKS]
-    await the.took(await the.publisher.publish(put))
-    places = await the.publisher.publish(_at(receiver, row.record) for row in HOOKS)
+    await the.took(await _write_all(the, put))
+    places = await _write_all(the, [_at(receiver, row.record) for row in HOOKS])
     found.places |= {row.name: at for row, at in zip(HOOKS, places, strict=True)}
     await the.took(places)
     await the.publisher.publish(wanted_by(row, "then") for row in HOOKS)
@@ -372,7 +401,7 @@ async def _write_jobs(the: Line, receiver: Receiver, found: Found) -> None:
 
 async def _write_outcomes(the: Line, receiver: Receiver, found: Found) -> None:
     await _count(the, found, "before")
-    places = await the.publisher.publish(row.record for row in OUTCOMES)
+    places = await _write_all(the, [row.record for row in OUTCOMES])
     found.places |= {row.name: at for row, at in zip(OUTCOMES, places, strict=True)}
     await the.publisher.publish([_marker("then")])
     await _count(the, found, "after")
@@ -380,26 +409,28 @@ async def _write_outcomes(the: Line, receiver: Receiver, found: Found) -> None:
 
 async def _restart(the: Line, receiver: Receiver, found: Found) -> None:
     before = receiver.total
+    places = await _write_all(the, [row.record for row in WAITS])
+    found.places |= {row.name: at for row, at in zip(WAITS, places, strict=True)}
+    await _write_all(the, [REPORT])
     await the.restart()
     await the.publisher.publish([*(wanted_by(row, "again") for row in HOOKS), _marker("again")])
     await receiver.arrived(before + len(HOOKS) + 1, WAIT_S)
     await _count(the, found, "restart")
+    await the.dead_letters(len(ROWS), WAIT_S)
 
 
 async def _write(the: Line, record: Outgoing, then: Outgoing) -> Coordinates:
-    """Write two records; answers where the first lies.
+    """Write two records; answers where the first lies."""
+    return (await _write_all(the, [record, then]))[0]
 
-    One of neither key nor value goes out in the way that aiokafka leaves open, for other clients write such records.
-    """
-    if (record.key, record.value) != (None, None):
-        return (await the.publisher.publish([record, then]))[0]
-    async with clients.producer(the.settings) as producer:
-        batch = producer.create_batch()
-        batch.append(key=None, value=None, timestamp=None, headers=list(record.headers))
-        topic = the.settings.topic_prefix + record.topic
-        written = await (await producer.send_batch(batch, topic, partition=record.partition))
-    await the.publisher.publish([then])
-    return Coordinates(written.topic, written.partition, written.offset)
+
+async def _write_all(the: Line, records: list[Outgoing]) -> list[Coordinates]:
+    """Write records, those that our own clients would not write in the way that is left open for them."""
+    places = []
+    for record in records:
+        odd = odd_names.needed(record)
+        places += [await odd_names.write(the.settings, record)] if odd else await the.publisher.publish([record])
+    return places
 
 
 async def _count(the: Line, found: Found, when: str) -> None:

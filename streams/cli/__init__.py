@@ -8,11 +8,12 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from streams.core.errors import HooklineError
+from streams.core.errors import HooklineError, InvalidInput
 
 COMMANDS = {
     "up": "the whole line on this machine until Ctrl-C, with a local broker if none is configured",
@@ -77,10 +78,25 @@ def cli(
     ctx.obj = (environ, overrides)
 
 
+def _require_text(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Refuse bytes that are no text: Python hands them over as half characters, which no JSON and no record can hold.
+
+    Nothing is shown of them, for they may be a secret's.
+    """
+    words = {f"argument {number}": word for number, word in enumerate(arguments, 1)}
+    words |= {name: value for name, value in environ.items() if name.startswith("HOOKLINE_")}
+    for name, word in words.items():
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise InvalidInput(f"{name} is not UTF-8 text".encode("utf-8", "replace").decode()) from None
+
+
 def main() -> None:
     """Run the command; an error that Hookline raised on purpose is one sentence and its exit code."""
     logging.getLogger().addHandler(logging.NullHandler())  # what libraries think is for the roles' logs
     try:
+        _require_text(sys.argv[1:], os.environ)
         cli()
     except HooklineError as error:
         click.echo(f"hookline: {error}", err=True)

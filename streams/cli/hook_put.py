@@ -8,6 +8,7 @@ import msgspec
 
 from streams.cli import hook_urls, inputs
 from streams.cli.output import output_option, run, settings, show, tell
+from streams.core.errors import UNREADABLE
 
 COLUMNS = ("id", "action", "topic", "partition", "offset")
 
@@ -65,5 +66,5 @@ def _id(text: bytes) -> str:
     """The record's id; whatever is wrong with a record that has none is told by the rules."""
     try:
         return msgspec.json.decode(text, type=_Named).id
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         return ""

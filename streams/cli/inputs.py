@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from streams.core.errors import InvalidInput
+from streams.core.errors import UNREADABLE, InvalidInput
 
 SHOWN_MAX = 20
 """Most problems told at once; who made more mistakes made one many times."""
@@ -39,6 +39,6 @@ def refuse(problems: Sequence[str], count: int, consequence: str) -> None:
 def _is_object(text: bytes) -> bool:
     try:
         msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         return False
     return True

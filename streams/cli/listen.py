@@ -11,7 +11,7 @@ import msgspec
 from streams.cli.output import line, run, tell
 from streams.cli.signature import key_file_option, signing_keys
 from streams.core import signing
-from streams.core.errors import InvalidInput
+from streams.core.errors import UNREADABLE, InvalidInput
 from streams.web.receiver import Behaviour, Received, Receiver, Reply, misbehaving
 
 SHOWN_CHARS_MAX = 60
@@ -104,7 +104,7 @@ def describe(request: Received, status: int, keys: list[str]) -> dict[str, str |
 def _event(body: bytes) -> str:
     try:
         return msgspec.json.decode(body, type=_Body).event
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return ""
 
 

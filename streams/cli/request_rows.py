@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from streams.cli.drawing import when
+from streams.core.errors import UNREADABLE
 from streams.core.records import Incoming, Outcome, Status
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,7 +37,7 @@ class Wanted:
         """The outcome in a record if it is wanted."""
         try:
             found = _decoder.decode(record.value or b"")
-        except (msgspec.MsgspecError, RecursionError):
+        except UNREADABLE:
             self.unreadable += 1
             return None
         fits = (

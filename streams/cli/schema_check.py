@@ -9,6 +9,7 @@ from msgspec import Struct
 from streams.cli.schema_documents import entries
 from streams.core import egress, events, jobs
 from streams.core.catalogue import OPERATIONS, Catalogue
+from streams.core.errors import UNREADABLE
 from streams.core.hooks import HookRules
 from streams.core.records import Coordinates, DeadLetter, Incoming
 from streams.settings import Settings
@@ -52,7 +53,7 @@ def _hook(text: bytes, rules: HookRules) -> Verdict:
     """As under the key that its own id gives it."""
     try:
         key = msgspec.json.decode(text, type=_WithId).id.encode()
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         key = b""
     return _judged(rules.read(_record(text, key=key)))
 
@@ -60,7 +61,7 @@ def _hook(text: bytes, rules: HookRules) -> Verdict:
 def _job(text: bytes) -> Verdict:
     try:
         headers = msgspec.json.decode(text, type=dict[str, str])
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         return Verdict("bad-job", str(error))
     named = tuple((name, value.encode()) for name, value in headers.items())
     return _judged(jobs.read(Incoming(at=NOWHERE, key=b"0" * 21, value=b"{}", headers=named)))
@@ -71,7 +72,7 @@ def _typed(type_: type[Struct], text: bytes) -> Verdict:
         msgspec.json.decode(text, type=type_)
     except msgspec.ValidationError as error:
         return Verdict("invalid", str(error))
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         return Verdict("not-json", str(error))
     return VALID
 

@@ -5,6 +5,7 @@ and examples that of the wire, which is why the files are deterministic but not 
 """
 
 import re
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -50,6 +51,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     examples: list[Any]
 
 
+@cache
 def entries() -> dict[str, Entry]:
     """Everything published that has a type, by name; `identity-event` has none and is described apart."""
     return _of_hooks() | _of_deliveries() | _headers()

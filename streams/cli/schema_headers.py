@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from streams.core.jobs import OFFSET
 from streams.core.records import HookId, Reason
 
 Tenant = Annotated[str, Meta(description="Whose event it is; `default` when absent.", max_length=128)]
@@ -101,7 +102,7 @@ class JobHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):
     sequence: (
         Annotated[
             str,
-            Meta(pattern=r"^[0-9]{1,19}\Z", description="Offset of the first job, which a replay keeps; its order."),
+            Meta(pattern=rf"^{OFFSET}\Z", description="Offset of the first job, which a replay keeps; its order."),
         ]
         | UnsetType
     ) = UNSET

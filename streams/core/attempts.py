@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from streams.core import masking, retry
-from streams.core.records import Answer, Attempt, Hook, Job, Outcome, OutcomeError, Response, Status
+from streams.core.records import SENTENCE_MAX, Answer, Attempt, Hook, Job, Outcome, OutcomeError, Response, Status
 
 EXCERPT_CHARACTERS_MAX = 1024
 """What an outcome keeps of the last answer's body."""
@@ -149,7 +149,7 @@ def outcome(
 
 
 def _sentence(row: str, answer: Answer) -> str:
-    return MESSAGES[row].format(status=answer.status) if row in MESSAGES else answer.detail
+    return MESSAGES[row].format(status=answer.status) if row in MESSAGES else answer.detail[:SENTENCE_MAX]
 
 
 def _response(answer: Answer | None, hook: Hook | None) -> Response | None:

@@ -3,6 +3,11 @@
 Input that cannot be read is not an error: it becomes a dead letter with a reason (see `records.Reason`).
 """
 
+import msgspec
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""All that decoding a stranger's JSON raises: it is none or breaks a rule, it is not UTF-8, it is nested too deep."""
+
 
 class HooklineError(Exception):
     """Parent of all; its text is one plain sentence that says what to do next. Exit code 1: it failed."""

@@ -8,13 +8,13 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
-from streams.core.attempts import class_of_status
-from streams.core.records import Hook, Latency, Outcome, OutcomeError, Report
+from streams.core.attempts import TABLE, class_of_status
+from streams.core.records import COUNT_MAX, Count, Hook, Latency, Ms, Outcome, OutcomeError, Report, Word
 from streams.core.records import Window as Span
 
 K = TypeVar("K", str, int)
@@ -29,6 +29,11 @@ LATENCY_BOUNDS_MS = (
 )  # fmt: skip
 """Upper bounds of latency buckets; a percentile is the bound of the bucket it falls into."""
 
+Place = Annotated[int, Meta(ge=0, lt=len(LATENCY_BOUNDS_MS))]
+
+AHEAD = 12
+"""Buckets later than `now` that are kept: an hour. Outcomes are dated by the brokers' clock, so more is a forgery."""
+
 ERROR_BELOW_PERCENT = 90
 ALERT_BELOW_PERCENT = 99
 """Logto's console thresholds, applied to the unrounded rate."""
@@ -40,12 +45,12 @@ GONE_KEPT = 3
 class Bucket(Struct, array_like=True):
     """Five minutes of outcomes. `attempts` by class, `latency` by index into LATENCY_BOUNDS_MS."""
 
-    index: int
-    success: int = 0
-    error: int = 0
-    retries: int = 0
-    attempts: dict[str, int] = field(default_factory=dict)
-    latency: dict[int, int] = field(default_factory=dict)
+    index: Count
+    success: Count = 0
+    error: Count = 0
+    retries: Count = 0
+    attempts: dict[Word, Count] = field(default_factory=dict)
+    latency: dict[Place, Count] = field(default_factory=dict)
 
 
 class Window(Struct, rename="camel"):
@@ -57,17 +62,17 @@ class Window(Struct, rename="camel"):
     somebody took back.
     """
 
-    applied: int = -1
+    applied: Annotated[int, Meta(le=COUNT_MAX)] = -1
     buckets: list[Bucket] = field(default_factory=list)
-    consecutive_failures: int = 0
-    last_success_at: int | None = None
-    last_failure_at: int | None = None
+    consecutive_failures: Count = 0
+    last_success_at: Ms | None = None
+    last_failure_at: Ms | None = None
     last_error: OutcomeError | None = None
-    failing_since: int | None = None
-    gone: list[int] = field(default_factory=list)
+    failing_since: Ms | None = None
+    gone: Annotated[list[Ms], Meta(max_length=GONE_KEPT)] = field(default_factory=list)
     failing: bool = False
-    switched_off: int | None = None
-    afresh: int = -1
+    switched_off: Count | None = None
+    afresh: Annotated[int, Meta(le=COUNT_MAX)] = -1
 
     def take(self, outcome: Outcome, offset: int) -> bool:
         """Count an outcome that lies at `offset` of its log partition; False when it was counted before."""
@@ -107,9 +112,9 @@ class Window(Struct, rename="camel"):
         self.applied = max(self.applied, offset)
 
     def drop_older(self, now_ms: int) -> bool:
-        """Forget buckets that left the window; True when there were any."""
-        first = now_ms // BUCKET_MS - BUCKETS + 1
-        kept = [bucket for bucket in self.buckets if bucket.index >= first]
+        """Forget buckets that left the window, or lie farther ahead than any clock; True when there were any."""
+        now = now_ms // BUCKET_MS
+        kept = [bucket for bucket in self.buckets if now - BUCKETS < bucket.index <= now + AHEAD]
         dropped = len(kept) < len(self.buckets)
         self.buckets = kept
         return dropped
@@ -136,6 +141,7 @@ def _add(bucket: Bucket, outcome: Outcome) -> None:
     bucket.retries += max(len(outcome.attempts) - 1, 0)
     for attempt in outcome.attempts:
         class_ = attempt.error or class_of_status(attempt.status or 0)
+        class_ = class_ if class_ in TABLE else "protocol"  # a word of another writer's; reports know ours
         bucket.attempts[class_] = bucket.attempts.get(class_, 0) + 1
         place = min(bisect_left(LATENCY_BOUNDS_MS, attempt.ms), len(LATENCY_BOUNDS_MS) - 1)
         bucket.latency[place] = bucket.latency.get(place, 0) + 1

@@ -18,6 +18,9 @@ KEY_BYTES_MAX = 256
 REQUIRED = ("delivery-id", "tenant-id", "event", "event-id", "event-at", "source", "hook-version")
 """Headers every job has; `event-key` and `traceparent` only where the event had them, `MARKS` only on a replay."""
 
+OFFSET = "(?:[0-9]{1,18}|[1-8][0-9]{18})"
+"""Nineteen digits have room for more than 63 bits, which is all that a record may say of an offset."""
+
 FORMS = {
     "key": "[!-~]{1,64}",
     "delivery-id": "[!-~]{1,128}",
@@ -25,12 +28,15 @@ FORMS = {
     "event": "[ -~]{1,128}",
     "event-id": "[!-~]{1,128}",
     "event-at": "[0-9]{1,15}",
-    "source": "[^/]+/[0-9]{1,10}/[0-9]{1,19}",
-    "hook-version": "[0-9]{1,10}/[0-9]{1,19}",
+    "source": f"[^/]{{1,249}}/[0-9]{{1,10}}/{OFFSET}",
+    "hook-version": f"[0-9]{{1,10}}/{OFFSET}",
 }
 """How the record's key (a hook's id) and the headers are written; bounded, for all of it goes on into the outcome."""
 
-MARKS = {"replay": "[!-~]{1,64}", "sequence": "[0-9]{1,19}"}
+TRACES = {"traceparent": "[ -~]{1,128}"}
+"""The header that hands a trace on, and how it is written; it becomes one of the request's."""
+
+MARKS = {"replay": "[!-~]{1,64}", "sequence": OFFSET}
 """Headers of a job that is sent again, and how they are written: the run's id, and the offset of the first job."""
 
 
@@ -84,8 +90,8 @@ def read(record: Incoming) -> Job | DeadLetter:
         absent = missing[0] if missing else "key" if record.key is None else "value"
         return DeadLetter(reason="bad-job", detail=f"{absent} is missing", original=record)
     texts |= {"key": record.key.decode("ascii", "replace")}
-    texts |= {name: headers[name].decode("ascii", "replace") for name in MARKS if name in headers}
-    problem = _garbled(texts) or _not_text(record.value)
+    texts |= {name: headers[name].decode("ascii", "replace") for name in (*MARKS, *TRACES) if name in headers}
+    problem = _garbled(texts) or _long(headers.get("event-key", b"")) or _not_text(record.value)
     if problem:
         return DeadLetter(reason="bad-job", detail=problem, original=record)
     topic, partition, offset = texts["source"].rsplit("/", 2)
@@ -102,7 +108,7 @@ def read(record: Incoming) -> Job | DeadLetter:
         hook_version=(int(version[0]), int(version[1])),
         at=record.at,
         event_key=headers.get("event-key"),
-        traceparent=headers.get("traceparent", b"").decode("ascii", "replace") or None,
+        traceparent=texts.get("traceparent"),
         replay=texts.get("replay"),
         sequence=int(texts["sequence"]) if "sequence" in texts else None,
     )
@@ -110,8 +116,12 @@ def read(record: Incoming) -> Job | DeadLetter:
 
 def _garbled(texts: Mapping[str, str]) -> str | None:
     """The first part that is not written as it must be; None when all are."""
-    forms = FORMS | {name: form for name, form in MARKS.items() if name in texts}
+    forms = FORMS | {name: form for name, form in (MARKS | TRACES).items() if name in texts}
     return next((f"{n} does not look like one" for n, form in forms.items() if not re.fullmatch(form, texts[n])), None)
+
+
+def _long(key: bytes) -> str | None:
+    return f"event-key has {len(key)} bytes, {KEY_BYTES_MAX} are the most" if len(key) > KEY_BYTES_MAX else None
 
 
 def _not_text(body: bytes) -> str | None:

@@ -21,6 +21,16 @@ ATTEMPTS_MAX = 21
 RETIRED_KEYS_MAX = 3
 """Each adds a signature of 48 bytes to every request; whoever rotates more often has no overlap left to wait for."""
 
+MS_MAX = 999_999_999_999_999
+"""Fifteen digits, as a job's headers have them; later moments than these no clock will tell."""
+
+COUNT_MAX = 2**63 - 1
+"""The largest offset. JSON knows no largest number, but what is reckoned with and written again must stay small."""
+
+WORD_MAX = 256
+SENTENCE_MAX = 1024
+"""Longest ids, names and sentences: what is told of a hook, and its report, are made of them and must fit a record."""
+
 Reason = Literal[
     "not-json",
     "not-an-object",
@@ -64,15 +74,18 @@ BASE64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z"
 SIGNING_KEY = rf"^([0-9a-zA-Z]{{32,64}}|{SEALED})\Z"
 """A signing key as its record may hold it: plain, or sealed."""
 
-Ms = Annotated[int, Meta(ge=0, description="Unix milliseconds.")]
+Ms = Annotated[int, Meta(ge=0, le=MS_MAX, description="Unix milliseconds.")]
+Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
+Word = Annotated[str, Meta(max_length=WORD_MAX)]
+"""Of ids and names that an outcome hands on."""
 
 
 class Coordinates(NamedTuple):
     """Where a record lies in Kafka; enough to read the original again."""
 
-    topic: str
-    partition: int
-    offset: int
+    topic: Annotated[str, Meta(max_length=249)]
+    partition: Annotated[int, Meta(le=COUNT_MAX)]
+    offset: Annotated[int, Meta(le=COUNT_MAX)]
 
 
 class Incoming(Struct, frozen=True, kw_only=True):
@@ -277,9 +290,9 @@ class Attempt(Wire, frozen=True, kw_only=True, omit_defaults=True):
     """One POST inside an outcome: when it began, and the status or the error class."""
 
     at: Ms
-    ms: Annotated[int, Meta(ge=0)]
-    status: int | None = None
-    error: str | None = None
+    ms: Count
+    status: Annotated[int, Meta(ge=0, le=999)] | None = None
+    error: Word | None = None
 
 
 class Response(Wire, frozen=True, kw_only=True):
@@ -292,23 +305,23 @@ class Response(Wire, frozen=True, kw_only=True):
 class OutcomeError(Wire, frozen=True, kw_only=True):
     """Why a job did not end well: a fixed class and one plain sentence."""
 
-    class_: str = field(name="class")
-    message: str
+    class_: Word = field(name="class")
+    message: Annotated[str, Meta(max_length=SENTENCE_MAX)]
 
 
 class Outcome(Wire, frozen=True, kw_only=True, omit_defaults=True):
     """The end of a job, on `hooks.log`; one per job however many attempts (CONTRACT 6)."""
 
-    id: Annotated[str, Meta(description="Delivery id: the `webhook-id` of every attempt.")]
-    hook_id: str
-    tenant_id: str
-    event: str
-    event_id: str
+    id: Annotated[str, Meta(max_length=WORD_MAX, description="Delivery id: the `webhook-id` of every attempt.")]
+    hook_id: Word
+    tenant_id: Word
+    event: Word
+    event_id: Word
     result: Literal["Success", "Error"]
     status: Status
     created_at: Ms
     event_at: Ms
-    duration_ms: Annotated[int, Meta(ge=0, description="From the first attempt's start to the end.")]
+    duration_ms: Annotated[int, Meta(ge=0, le=COUNT_MAX, description="From the first attempt's start to the end.")]
     attempts: Annotated[list[Attempt], Meta(max_length=ATTEMPTS_MAX)]
     source: Annotated[Coordinates, Meta(description="Where the event lies.")]
     job: Annotated[Coordinates, Meta(description="Where the job lies.")]
@@ -328,26 +341,26 @@ class Pending(Wire, frozen=True, kw_only=True, omit_defaults=True):
     Times are on the brokers' clock. `waitMs` bounds what a wrong `dueAt` can do; `holdUntil` holds the whole hook.
     """
 
-    id: Annotated[str, Meta(description="Delivery id.")]
-    hook_id: str
-    tenant_id: str
-    event: str
-    event_id: str
+    id: Annotated[str, Meta(max_length=WORD_MAX, description="Delivery id.")]
+    hook_id: Word
+    tenant_id: Word
+    event: Word
+    event_id: Word
     event_at: Ms
     due_at: Annotated[Ms, Meta(description="Not before this.")]
-    wait_ms: Annotated[int, Meta(ge=0, description="How long `dueAt` was away when this was written.")] = 0
+    wait_ms: Annotated[int, Meta(ge=0, le=MS_MAX, description="How long `dueAt` was away when this was written.")] = 0
     hold_until: Annotated[Ms, Meta(description="The whole hook was asked to wait until then; 0 when not.")] = 0
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: Annotated[list[Attempt], Meta(max_length=ATTEMPTS_MAX)] = field(default_factory=list)
     source: Coordinates
     job: Annotated[Coordinates, Meta(description="Where the job lies.")]
-    hook_version: tuple[int, int]
+    hook_version: tuple[Count, Count]
     event_key: Annotated[
         Annotated[bytes, Meta(extra_json_schema={"pattern": BASE64})] | None,
         Meta(description="Base64."),
     ] = None
-    traceparent: str | None = None
-    replay: str | None = None
-    sequence: int | None = None
+    traceparent: Word | None = None
+    replay: Word | None = None
+    sequence: Count | None = None
     body: Annotated[str, Meta(description="The exact request body.")]
 
     def __repr__(self) -> str:
@@ -394,14 +407,14 @@ class Report(Wire, frozen=True, kw_only=True):
     enabled: bool
     status: Literal["idle", "ok", "alert", "error", "disabled"]
     window: Window
-    request_count: int
-    success_count: int
+    request_count: Count
+    success_count: Count
     success_rate: float | None
     latency_ms: Latency
-    attempts: int
-    retries: int
-    by_class: dict[str, int]
-    consecutive_failures: int
+    attempts: Count
+    retries: Count
+    by_class: dict[str, Count]
+    consecutive_failures: Count
     last_success_at: Ms | None
     last_failure_at: Ms | None
     last_error: OutcomeError | None
@@ -409,7 +422,7 @@ class Report(Wire, frozen=True, kw_only=True):
     pending: int | None
     oldest_pending_at: Ms | None
     updated_at: Ms
-    hourly: Annotated[list[tuple[int, int]], Meta(min_length=24, max_length=24)]
+    hourly: Annotated[list[tuple[Count, Count]], Meta(min_length=24, max_length=24)]
     state: dict[str, Any]
 
 

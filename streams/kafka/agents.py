@@ -13,7 +13,7 @@ from typing import Any
 import faust
 
 from streams.core.records import Coordinates, Incoming
-from streams.kafka import refusals, security
+from streams.kafka import header_names, refusals, security
 from streams.kafka.clients import TopicPartition
 from streams.settings import Settings
 from streams.telemetry import log
@@ -26,6 +26,7 @@ Handler = Callable[[list[Incoming]], Awaitable[None]]
 
 def app(settings: Settings, name: str) -> faust.App:
     """A Faust app (group `<prefix>hookline-<name>`) without Tables, web server or topic creation."""
+    header_names.tolerate()
     return _App(
         group(settings, name),
         broker=[f"kafka://{address.strip()}" for address in settings.bootstrap.split(",")],

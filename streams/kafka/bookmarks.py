@@ -15,7 +15,7 @@ from aiokafka.errors import GroupIdNotFound, KafkaError, for_code
 from aiokafka.protocol.admin import DeleteGroupsRequest
 from msgspec import structs
 
-from streams.core.errors import InvalidInput
+from streams.core.errors import UNREADABLE, InvalidInput
 from streams.core.records import Coordinates
 from streams.core.replaying import Bookmark
 from streams.kafka import clients, committed
@@ -75,9 +75,14 @@ async def read(settings: Settings, run: str) -> dict[TopicPartition, tuple[int, 
     found = await committed.offsets(settings, _group(settings, run))
     if not found:
         raise InvalidInput(f"there is no run {run} to go on with: it has come to its end, or was forgotten")
+    return {at: (mark.offset, parse(run, mark.metadata)) for at, mark in found.items()}
+
+
+def parse(run: str, metadata: str) -> Bookmark:
+    """The bookmark in what was committed; raises InvalidInput when it holds none."""
     try:
-        return {at: (mark.offset, msgspec.json.decode(mark.metadata, type=Bookmark)) for at, mark in found.items()}
-    except msgspec.MsgspecError as error:
+        return msgspec.json.decode(metadata, type=Bookmark)
+    except UNREADABLE as error:
         raise InvalidInput(f"somebody else has committed to the group of run {run}: {error}") from error
 
 

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streams.core.errors import BrokerUnreachable
-from streams.kafka import refusals, security
+from streams.kafka import header_names, refusals, security
 from streams.kafka.topics import DEAD_LETTER_BYTES_MAX
 from streams.settings import Settings
 from streams.telemetry import log
@@ -59,6 +59,7 @@ async def consumer(
 
     `chunk_bytes` is fetched at once from each partition; a larger record comes all the same.
     """
+    header_names.tolerate()
     client = AIOKafkaConsumer(
         *topics,
         **connection(settings),

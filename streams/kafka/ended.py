@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
+from streams.core.errors import UNREADABLE
 from streams.core.recent import RecentIds
 from streams.core.records import Coordinates
 from streams.kafka import committed, growth, reader, topics
@@ -59,7 +60,7 @@ async def read(settings: Settings, group: str, numbers: Iterable[int]) -> dict[i
         history.log_end = record.at.offset + 1
         try:
             ended = _decoder.decode(record.value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             continue  # the health role buries it
         if not ended.replay:  # a replay that was asked for is not the duplicate of another one
             history.ids.add(ended.id)

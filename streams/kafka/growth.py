@@ -11,6 +11,9 @@ from streams.core.errors import BrokerRefuses, TopicsUnfit
 from streams.kafka import agents, committed, topics
 from streams.settings import Settings
 
+DIGITS_MAX = 18
+"""What surely fits 63 bits, as an offset must; Python itself refuses to read a number of more than 4,300 digits."""
+
 
 def metadata(floor: int, count: int) -> str:
     """What a commit of `hooks.deliveries` carries: an offset of `hooks.log` (see `ended`) and the partition count."""
@@ -56,4 +59,4 @@ def _sentence(prefix: str, topic: str, before: list[int], now: int) -> str:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else None

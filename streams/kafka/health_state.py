@@ -11,6 +11,7 @@ import msgspec
 from aiokafka.partitioner import murmur2
 
 from streams.core import health as rules
+from streams.core.errors import UNREADABLE
 from streams.core.hooks import HookIndex
 from streams.core.recent import RecentIds
 from streams.core.records import DeadLetter, Incoming, Outcome, Report
@@ -21,8 +22,6 @@ from streams.telemetry import log
 
 REREAD = 2_000
 """Outcomes read back per partition on assignment, so that duplicates around a restart are still recognised."""
-
-UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 _outcomes = msgspec.json.Decoder(Outcome)
 _reports = msgspec.json.Decoder(Report)

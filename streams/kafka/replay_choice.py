@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from streams.core import jobs
+from streams.core.errors import UNREADABLE
 from streams.core.joining import Join
 from streams.core.records import Incoming, Outcome
 from streams.core.replaying import Choice, Chosen, Selection
@@ -71,5 +72,5 @@ async def _since(consumer: Any, ends: Ends, since_ms: int) -> AsyncIterator[Inco
 def _outcome(record: Incoming) -> Outcome | None:
     try:
         return _decoder.decode(record.value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None  # the health role buries it

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import msgspec
 
+from streams.core.errors import UNREADABLE
 from streams.core.records import Incoming, Report
 from streams.kafka import reader, topics
 from streams.settings import Settings
@@ -22,7 +23,7 @@ def take(reports: dict[str, Report], records: Iterable[Incoming]) -> None:
         if record.value is None:
             reports.pop(hook_id, None)
             continue
-        with suppress(msgspec.MsgspecError):
+        with suppress(*UNREADABLE):
             reports[hook_id] = _decoder.decode(record.value)
 
 

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct, field
 
 from streams.core import pending
+from streams.core.errors import UNREADABLE
 from streams.core.pending import Item
 from streams.core.records import Attempt, DeadLetter, Incoming, Job, Outgoing
 from streams.kafka import reader, topics
@@ -26,8 +27,6 @@ NEAR = 500
 
 POLL_MS = 50
 RECONNECT_S = 1.0
-
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 Found = tuple[Job, list[Attempt]]
 

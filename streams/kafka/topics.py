@@ -22,7 +22,8 @@ RECORD_BYTES_MAX = 2 * 1024 * 1024
 """Largest record on any topic: a 1 MiB body, or a refused event of a little more, with room for headers."""
 
 DEAD_LETTER_BYTES_MAX = 3 * 1024 * 1024
-"""A dead letter carries the refused record whole, and its reason on top."""
+"""A dead letter carries the refused record whole, and its reason on top; a pending job its body as JSON text, in which
+every quote and backslash takes two bytes."""
 
 
 class Topic(Struct, frozen=True, kw_only=True):
@@ -64,7 +65,7 @@ TOPICS: tuple[Topic, ...] = (
 
 def configuration(topic: Topic) -> dict[str, str]:
     """The broker's settings for a topic; compacted ones keep replaced records a day, for views that lag."""
-    largest = DEAD_LETTER_BYTES_MAX if topic.name == DEAD_LETTERS else RECORD_BYTES_MAX
+    largest = DEAD_LETTER_BYTES_MAX if topic.name in (DEAD_LETTERS, RETRIES) else RECORD_BYTES_MAX
     settings = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(largest)}
     if topic.retention_ms is not None:
         settings["retention.ms"] = str(topic.retention_ms)

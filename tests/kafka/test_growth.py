@@ -21,7 +21,7 @@ from tests.line import ROLES, Role, environment
 ALIKE = [topic.name for topic in TOPICS if topic.alike]
 
 
-@given(st.integers(0), st.integers(1))
+@given(st.integers(0, 10**18 - 1), st.integers(1, 10**18 - 1))
 def test_what_a_commit_carries_is_read_back(floor: int, count: int) -> None:
     assert growth.parse(growth.metadata(floor, count)) == (floor, count)
 
@@ -41,6 +41,8 @@ def test_a_commit_carries_the_log_offset_and_the_partition_count() -> None:
         ("/12", (0, 12)),
         ("x", (0, None)),
         ("-1/3", (0, 3)),
+        ("9" * 19 + "/3", (0, 3)),
+        ("1/" + "9" * 5000, (1, None)),
         ("1/2/3", (1, None)),
         ("\u0661/\u0663", (0, None)),
     ],
