@@ -133,8 +133,12 @@ class Secured:
             await asyncio.gather(*(_delete(admin, right) for right in rights))
 
     def exercised(self, prefix: str) -> set[Right]:
-        """The rights under a prefix by which something was allowed."""
-        return {one.right for one in self.decisions() if one.right and one.right.name.startswith(prefix)}
+        """The rights under a prefix that were asked for as such: a Read that only served to Describe is too much."""
+        return {
+            one.right
+            for one in self.decisions()
+            if one.right and one.right.name.startswith(prefix) and one.operation == one.right.operation
+        }
 
     def decisions(self) -> Iterator[Decision]:
         """All that the authorizer has decided so far, but for the super user."""
