@@ -87,6 +87,8 @@ RIGHTS: dict[str, tuple[_Row, ...]] = {
         *_topics("Read", (name for name in _ALL if name != topics.RETRIES)),
         *_topics("Write", (*catalogue.TOPICS, topics.CONFIG, topics.DELIVERIES)),
         *_topics("Describe", (topics.RETRIES,)),
+        *_topics("DescribeConfigs", _ALL),
+        *(("group", f"hookline-{role}", "Describe") for role in topics.READS),
         ("group", "hookline-replay-", "Read"),
         ("group", "hookline-replay-", "Delete"),
     ),
@@ -100,6 +102,6 @@ RIGHTS: dict[str, tuple[_Row, ...]] = {
     "upstream": (*_topics("Write", catalogue.TOPICS),),
 }
 """(topic or group, its name without prefix, operation) of the three roles and of people: `operator` is for the commands
-that read, write and repeat, `administrator` for `topic plan|apply|check`; an `upstream` service gets one of its rows.
+that look, write and repeat, `administrator` for `topic plan|apply|check`; an `upstream` service gets one of its rows.
 
 An operator who puts dead letters back on other topics needs Write there too."""

@@ -16,17 +16,20 @@ from streams.cli.delivery_options import _rate
 from streams.cli.dlq_rows import Place
 from streams.cli.request_rows import Duration
 from streams.cli.times import Moment
-from streams.core import egress, headers, retry, signing
+from streams.core import egress, headers, masking, retry, sealing, signing
 from streams.core.address_table import SPECIAL_NAMES
 from streams.core.errors import UNREADABLE, InvalidInput
 from streams.core.events import LAST_MS
+from streams.core.sealing import CannotOpen, KeyRing, MasterKey
 from streams.settings import Settings, describe, load, sources
-from tests.core.building import CATALOGUE, KEY, NOW, hook_fields
+from tests.core.building import CATALOGUE, HOOK_ID, KEY, NOW, hook_fields
 from tests.fuzz.door import KIB, SEPARATOR, Door, parts
 from tests.fuzz.kafka_doors import RULES
 
 ARGUMENT_BYTES_MAX = 128 * KIB
 """Longest argument of a command, by Linux."""
+
+RING = KeyRing((MasterKey("k1", bytes(32)),))
 
 FIELD_BYTES_MAX = 8190
 """Longest header field that aiohttp reads."""
@@ -72,6 +75,32 @@ def custom_headers(data: bytes) -> bool:
     except UNREADABLE:
         return False
     return not headers.problems_with(given)
+
+
+def master_keys(data: bytes) -> bool:
+    """The value of `HOOKLINE_MASTER_KEYS`; no refusal repeats a key."""
+    try:
+        return sealing.ring(text(data)).current is not None
+    except ValueError as error:
+        told = str(error)
+    assert "c2VjcmV0" not in told
+    return False
+
+
+def sealed(data: bytes) -> bool:
+    """A secret as it stands in a hook's record."""
+    given = text(data)
+    try:
+        return sealing.is_sealed(given) and bool(RING.open(given, HOOK_ID, "signingKey"))
+    except CannotOpen:
+        return False
+
+
+def masked(data: bytes) -> bool:
+    """The body of an answer, as an outcome shows it; True when something in it had to be masked."""
+    found = masking.masked(data.decode("utf-8", "replace"), ["Bearer a"])
+    assert "\x00" not in found
+    return masking.MASK in found
 
 
 def retry_after(data: bytes) -> bool:
@@ -200,6 +229,9 @@ DOORS = (
         FIELD_BYTES_MAX,
     ),
     Door("signature headers", signature, (SIGNED,), 64 * KIB),
+    Door("master keys", master_keys, (b"k1:" + b"c2VjcmV0" * 5 + b"c2U=", b"k1:c2VjcmV0,k1:c2VjcmV0"), 128 * KIB),
+    Door("sealed secret", sealed, (RING.seal(KEY.encode(), HOOK_ID, "signingKey", bytes).encode(),), 64 * KIB),
+    Door("answer shown", masked, (b'{"token":"a","b":["password=c"]}', b"authorization: Bearer a"), 16 * KIB),
     Door("settings, environment", environment, (ENVIRONMENT,), ARGUMENT_BYTES_MAX),
     Door("settings, TOML", toml, (TOML,), 64 * KIB),
     Door("times and places of commands", _convert(Moment(), Duration(), Place()),
