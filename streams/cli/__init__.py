@@ -99,5 +99,7 @@ def main() -> None:
         _require_text(sys.argv[1:], os.environ)
         cli()
     except HooklineError as error:
-        click.echo(f"hookline: {error}", err=True)
+        from streams.cli.output import tell
+
+        tell(f"hookline: {error}")
         sys.exit(error.exit_code)

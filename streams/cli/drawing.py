@@ -43,7 +43,12 @@ def printable(value: object) -> str:
     if isinstance(value, list):
         value = " / ".join(map(str, value))
     text = "" if value is None else str(value)
-    return "".join(char if char.isprintable() else "?" for char in text) or "-"
+    return harmless(text) or "-"
+
+
+def harmless(text: str) -> str:
+    """A line of text without what a terminal would obey."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def percent(successes: int, requests: int) -> str | None:

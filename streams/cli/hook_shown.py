@@ -33,7 +33,7 @@ def in_force(found: "Hooks", hook_id: str) -> "Stored":
 def masked(value: bytes, *secrets: str) -> bytes:
     """The record with `set` in place of its signing key ("signingKey") or its header values ("headers").
 
-    Keys that were rotated out are never shown: nobody needs one but a receiver, which has it.
+    Keys that were rotated out are masked in any case: nobody needs one but a receiver, which has it.
     """
     record = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
     if "signingKey" in secrets:

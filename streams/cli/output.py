@@ -60,8 +60,8 @@ def line(row: Mapping[str, Any]) -> None:
 
 
 def tell(words: str) -> None:
-    """Say something to the person, on stderr."""
-    click.echo(words, err=True)
+    """Say something to the person, on stderr; what a terminal would obey, as a stranger's text may hold, as `?`."""
+    click.echo("\n".join(map(drawing.harmless, words.split("\n"))), err=True)
 
 
 def _is_an_option(variable: str) -> bool:

@@ -3,9 +3,11 @@
 Core decides; the sender makes the POST, waits and publishes.
 """
 
-from urllib.parse import urlsplit
+import base64
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from streams.core import masking, retry
 from streams.core.records import SENTENCE_MAX, Answer, Attempt, Hook, Job, Outcome, OutcomeError, Response, Status
@@ -108,6 +110,18 @@ def hold_s(answer: Answer, now_ms: int) -> float:
     return retry.retry_after_s(answer.retry_after, now_ms) if answer.status in HOLDS else 0.0
 
 
+def masked(answer: Answer, hook: Hook) -> Answer:
+    """The answer with what may be shown of its body: masked by the hook that the request was made with.
+
+    An endpoint may send back what it was sent, the hook's headers too; and a hook that is changed or deleted meanwhile
+    no longer says what to mask.
+    """
+    if not answer.body:
+        return answer
+    text = answer.body[:MASKED_BYTES_MAX].decode("utf-8", "replace")
+    return replace(answer, body=masking.masked(text, _secrets(hook)).encode())
+
+
 def record_of(answer: Answer, began_ms: int) -> Attempt:
     """One line of an outcome's history."""
     error = None if answer.status is not None else class_of(answer)
@@ -141,7 +155,7 @@ def outcome(
         job=job.at,
         host=(urlsplit(hook.config.url).hostname or "") if hook else "",
         key_ids=list(last.key_ids) if last else [],
-        response=_response(last, hook),
+        response=_response(last),
         error=end.error,
         out_of_order=out_of_order,
         replay=job.replay is not None,
@@ -152,20 +166,34 @@ def _sentence(row: str, answer: Answer) -> str:
     return MESSAGES[row].format(status=answer.status) if row in MESSAGES else answer.detail[:SENTENCE_MAX]
 
 
-def _response(answer: Answer | None, hook: Hook | None) -> Response | None:
-    """The answer's first characters, masked: an endpoint may send back what it was sent, the hook's headers too."""
+def _response(answer: Answer | None) -> Response | None:
     if answer is None or answer.status is None:
         return None
-    secrets = _secrets(hook) if hook else []
-    text = masking.masked(answer.body[:MASKED_BYTES_MAX].decode("utf-8", "replace"), secrets)
-    return Response(status=answer.status, body=text[:EXCERPT_CHARACTERS_MAX])
+    return Response(status=answer.status, body=answer.body.decode("utf-8", "replace")[:EXCERPT_CHARACTERS_MAX])
 
 
-def _secrets(hook: Hook) -> list[str]:
-    """What the hook's requests hold that is secret or may be: of `Bearer abc` the last word too, of the URL its query
-    and long parts of its path, as chat services have them in place of a header."""
+def _secrets(hook: Hook) -> tuple[str, ...]:
+    """What the hook's requests hold that is secret or may be, in the ways in which servers send it back.
+
+    Of `Bearer abc` the last word too, of `Basic ...` what it stands for; of the URL its query and long parts of its
+    path, as chat services have them in place of a header.
+    """
     url = urlsplit(hook.config.url)
-    query = [text for pair in url.query.split("&") for text in (pair, pair.rpartition("=")[2])]
+    query = [text for pair in url.query.split("&") for text in (pair, pair.partition("=")[2])]
     path = [part for part in url.path.split("/") if len(part) >= TOKEN_CHARACTERS_MIN]
     values = [*hook.config.headers.values(), hook.signing_key, *(old.signing_key for old in hook.retired_keys)]
-    return [url.query, *query, *path, *(secret for value in values for secret in (value, value.rpartition(" ")[2]))]
+    words = [text for value in values for text in (value, value.rpartition(" ")[2], *_basic(value))]
+    found = [url.query, *query, *path, *words]
+    return tuple(dict.fromkeys(text for one in found for text in (one, unquote(one), unquote_plus(one))))
+
+
+def _basic(value: str) -> tuple[str, ...]:
+    """User and password in a header of the Basic scheme, and the password by itself."""
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() != "basic":
+        return ()
+    try:
+        pair = base64.b64decode(encoded).decode("utf-8", "replace")
+    except ValueError:
+        return ()
+    return pair, pair.partition(":")[2]

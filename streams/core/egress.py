@@ -63,8 +63,11 @@ class Target(Struct, frozen=True):
 
 ALL_V4, ALL_V6 = IPv4Network("0.0.0.0/0"), IPv6Network("::/0")
 
-CARRYING = (IPv6Network("64:ff9b::/96"), IPv6Network("::ffff:0:0:0/96"))
-"""Networks whose addresses end in the IPv4 address that is meant: NAT64 and its older relative."""
+CARRYING = (IPv6Network("64:ff9b::/96"), IPv6Network("::ffff:0:0:0/96"), IPv6Network("::/96"))
+"""Networks whose addresses end in the IPv4 address that is meant: NAT64 and its older relatives."""
+
+LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
+"""NAT64 by a network's own rules: where the IPv4 address stands in it only that network knows. Opened by name alone."""
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?]*)(?P<path>[^?]*)(?P<query>\?.*)?\Z")
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]*\]|[^:\[\]]*)(?::(?P<port>[1-9][0-9]{0,4}))?\Z")
@@ -220,7 +223,7 @@ def _opened(ip: IPv4Address | IPv6Address, allowed: Networks) -> bool:
     """Whether the operator opened this address, and any IPv4 address inside it."""
     around = [network for network in allowed if ip in network]
     row, reason = _row(ip)
-    if reason == "cloud":
+    if reason == "cloud" or row == LOCAL_NAT64:
         around = [network for network in around if network.prefixlen >= row.prefixlen]
     carried = _carried(ip)
     return bool(around) and (carried is None or _row(carried)[1] == "public" or _opened(carried, allowed))
@@ -230,7 +233,7 @@ def _carried(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
     """The IPv4 address at which a gateway or a tunnel would deliver what is sent to this IPv6 address."""
     if isinstance(ip, IPv4Address):
         return None
-    if any(ip in network for network in CARRYING):
+    if int(ip) > 1 and any(ip in network for network in CARRYING):  # not `::` and `::1`, which are themselves
         return IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
 

@@ -6,8 +6,8 @@ missing are spliced into its text. Duplicate keys pass through; the last one cou
 Operational events are read by the same rules, and belong to a topic of their own.
 """
 
+import re
 from collections.abc import Mapping
-from itertools import accumulate
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -15,6 +15,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from streams.core import ids
 from streams.core.catalogue import OPERATIONAL, Catalogue
 from streams.core.moments import iso
+from streams.core.nesting import TOO_DEEP, is_too_deep
 from streams.core.records import BODY_BYTES_MAX, Coordinates, DeadLetter, Event, Incoming, Reason
 
 DEFAULT_TENANT = "default"
@@ -25,18 +26,11 @@ HOOK_ID_MEMBER_BYTES = len(b',"hookId":"012345678901234567890"')
 
 CLOUDEVENTS_JSON = b"application/cloudevents"
 
-NESTING_MAX = 500
-"""Levels of objects and arrays. msgspec stops where Python's stack ends, about twice as deep and at a place that
-depends on the caller; a limit of our own gives a record the same answer in every process."""
-
-TOO_DEEP = f"nested deeper than {NESTING_MAX} levels"
-
 LAST_MS = 253_402_300_799_999
 """The end of the year 9999. A record's timestamp is whatever its producer wrote."""
 
 _SPACE = b" \t\r\n"
-_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NAME_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9._:/-]*\Z")
 
 
 class _Envelope(Struct):
@@ -161,7 +155,7 @@ def _require_version(version: str | None) -> None:
 def _typed(type_: str, catalogue: Catalogue) -> str:
     name = catalogue.from_cloudevents(type_)
     if name is None:
-        raise _Refused("unknown-event", f"CloudEvents type {type_[:80]!r} is not in the catalogue")
+        raise _Refused("unknown-event", f"CloudEvents type {_shown(type_)} is not in the catalogue")
     return name
 
 
@@ -183,17 +177,14 @@ def _decoded(payload: bytes) -> _Envelope:
         raise _Refused("not-json", str(error)) from None
     except RecursionError:
         raise _Refused("not-json", TOO_DEEP) from None
-    if payload.count(b"{") + payload.count(b"[") > NESTING_MAX and _is_too_deep(payload):
+    if is_too_deep(payload):
         raise _Refused("not-json", TOO_DEEP)
     return envelope
 
 
-def _is_too_deep(payload: bytes) -> bool:
-    """Whether valid JSON nests deeper than NESTING_MAX: take strings away, then count brackets, up and down."""
-    without_escapes = payload.replace(rb"\\", b"").replace(rb"\"", b"")
-    outside_strings = b"".join(without_escapes.split(b'"')[::2])
-    steps = memoryview(outside_strings.translate(_STEPS, _NO_BRACKETS)).cast("b")  # 1 and -1, as signed bytes
-    return max(accumulate(steps), default=0) > NESTING_MAX
+def _shown(name: str) -> str:
+    """A name that nobody knows, for the detail of a dead letter; what looks like none may be a payload's and is not."""
+    return repr(name[:80]) if _NAME_LIKE.match(name) else f"a name of {len(name)} characters that looks like none"
 
 
 def _name(envelope: _Envelope, text: _Text, catalogue: Catalogue, topic: str) -> str:
@@ -207,7 +198,7 @@ def _name(envelope: _Envelope, text: _Text, catalogue: Catalogue, topic: str) ->
         raise _Refused("reserved-field", "`hookId` is Hookline's to add")
     home = catalogue.topic_of(stated)
     if home is None:
-        raise _Refused("unknown-event", f"{stated[:80]!r} is not in the catalogue")
+        raise _Refused("unknown-event", f"{_shown(stated)} is not in the catalogue")
     if home != topic:
         ours = ", which Hookline alone writes" if stated in OPERATIONAL else ""
         raise _Refused("wrong-topic", f"{stated} belongs to {home}{ours}")

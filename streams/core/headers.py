@@ -51,6 +51,7 @@ RESERVED_PREFIXES = ("content-", "logto-signature-", "proxy-", "webhook-")
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _MARK = re.compile(r"[^0-9a-z]")
+_TOKEN_START = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*\Z")
 
 
@@ -81,6 +82,8 @@ def _one(name: str, value: str) -> list[str]:
     shown = repr(name[:NAME_CHARS_MAX])
     problems = []
     if not _TOKEN.match(name):
+        # Somebody may have written the whole header as its name: what follows the first odd sign may be a secret.
+        shown = f"{_TOKEN_START.match(name)[0][:NAME_CHARS_MAX]!r}..."  # type: ignore[index]
         problems.append(f"{shown} is no header name: letters, digits and !#$%&'*+.^_`|~- only")
     elif is_reserved(name):
         problems.append(f"the header {shown} is reserved: Hookline or the connection sets it")

@@ -24,7 +24,8 @@ _Change = Callable[[str, str], str]
 def sealed(record: bytes, ring: KeyRing, draw: Draw) -> bytes:
     """The record with every secret sealed under the ring's current key: plain ones, and those under older keys.
 
-    What no key opens stays as it is. The very record when there is nothing to seal, or no key to seal with.
+    What no key opens stays as it is. The very record when there is nothing to seal, or no key to seal with. A member
+    that is there twice is left once: decoders take the last, and the other may be a secret.
     """
     hook_id = msgspec.json.decode(record, type=_Named).id
     sealing: list[str] = []
@@ -42,7 +43,8 @@ def sealed(record: bytes, ring: KeyRing, draw: Draw) -> bytes:
     if ring.current is None:
         return record
     new = changed(record, change)
-    return new if sealing else record
+    doubled = len(msgspec.json.format(new, indent=-1)) != len(msgspec.json.format(record, indent=-1))
+    return new if sealing or doubled else record
 
 
 def opened(hook: Hook, ring: KeyRing) -> tuple[Hook, str | None]:

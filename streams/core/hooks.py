@@ -12,11 +12,15 @@ from msgspec import Struct
 
 from streams.core import egress, filters, headers, hook_secrets
 from streams.core.catalogue import Catalogue
+from streams.core.nesting import TOO_DEEP, is_too_deep
 from streams.core.records import DeadLetter, Hook, Incoming
 from streams.core.sealing import KeyRing, is_sealed
 
 RECORD_BYTES_MAX = 64 * 1024
 """A hook record of more is a mistake: its largest parts are 8 KiB of headers and a filter of 100 terms."""
+
+SEALED_BYTES_MAX = RECORD_BYTES_MAX + 8 * 1024
+"""What it may grow to by being sealed: 60 bytes and a third for each of 24 secrets, 8 KiB in all at most."""
 
 EVENTS_MAX = 100
 """More names than there are events is a mistake, and every name costs an index entry."""
@@ -95,9 +99,13 @@ class HookRules(Struct, frozen=True):
 
 
 def _decoded(value: bytes) -> Hook:
-    if len(value) > RECORD_BYTES_MAX:
-        raise msgspec.ValidationError(f"the record has {len(value)} bytes, {RECORD_BYTES_MAX} are the most")
-    return _decoder.decode(value.decode("utf-8"))
+    most = SEALED_BYTES_MAX if b'"sealed:' in value else RECORD_BYTES_MAX
+    if len(value) > most:
+        raise msgspec.ValidationError(f"the record has {len(value)} bytes, {most} are the most")
+    hook = _decoder.decode(value.decode("utf-8"))
+    if is_too_deep(value):
+        raise msgspec.ValidationError(TOO_DEEP)
+    return hook
 
 
 class HookIndex:

@@ -8,6 +8,7 @@ whole word, and nothing is dropped. Works on text as it stands, so a body that w
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 MASK = "******"
 
@@ -37,9 +38,10 @@ _PAIR = re.compile(
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
     """The text with the values of telling names masked, wherever `secrets` stand in it too, and without NULs."""
     text = text.replace("\x00", "")
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= SECRET_CHARS_MIN:
-            text = text.replace(secret, MASK).replace(json.dumps(secret)[1:-1], MASK)
+    known = tuple(secret for secret in secrets if len(secret) >= SECRET_CHARS_MIN)
+    if known:
+        text = _spellings(known).sub(MASK, text)
+        text = text[: len(text) - _cut(text, known)]
     return "".join(_pieces(text))
 
 
@@ -53,6 +55,29 @@ def is_secret(name: str) -> bool:
         or any(part in plain for part in PARTS)
         or "script" in (words[:1] + words[-1:])
     )
+
+
+@lru_cache(maxsize=1024)
+def _spellings(secrets: tuple[str, ...]) -> re.Pattern[str]:
+    """All secrets, the longest first, however JSON encoders write them: `/` as `\\/`, other signs as `\\u00XX`."""
+    return re.compile("|".join("".join(map(_spelling, secret)) for secret in sorted(secrets, key=len, reverse=True)))
+
+
+def _spelling(char: str) -> str:
+    if char.isalnum() or ord(char) > 0xFF:
+        return re.escape(char)
+    return rf"(?:{re.escape(char)}|\\{re.escape(char)}|\\u00(?i:{ord(char):02x}))"
+
+
+def _cut(text: str, secrets: Iterable[str]) -> int:
+    """How many characters at a text's end are the beginning of a secret, of which the rest was cut off."""
+    most = 0
+    for secret in secrets:
+        at = text.find(secret[:SECRET_CHARS_MIN], max(len(text) - len(secret), 0))
+        while at >= 0 and not secret.startswith(text[at:]):
+            at = text.find(secret[:SECRET_CHARS_MIN], at + 1)
+        most = max(most, len(text) - at if at >= 0 else 0)
+    return most
 
 
 def _pieces(text: str) -> Iterable[str]:

@@ -192,8 +192,9 @@ class HookConfig(Wire, frozen=True, kw_only=True):
     retries: Annotated[int, Meta(ge=0, le=3, description="Cuts the retry schedule short.")] | None = None
 
     def __repr__(self) -> str:
-        """Leave out header values: they hold bearer tokens."""
-        return f"HookConfig(host={self.url.split('/')[2] if '//' in self.url else '?'!r}, headers={list(self.headers)})"
+        """Leave out header values, which hold bearer tokens, and all of the URL but its host."""
+        host = self.url.split("/")[2].rpartition("@")[2] if "//" in self.url else "?"
+        return f"HookConfig(host={host!r}, headers={list(self.headers)})"
 
 
 class RetiredKey(Wire, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from streams.core import catalogue, events, jobs, sealed_letters
 from streams.core.deadletters import Buried
 from streams.core.hooks import HookRules
 from streams.core.records import Coordinates, DeadLetter, Outgoing
+from streams.core.versions import REPLACES, WHY
 
 CONFIG = "hooks.config"
 
@@ -34,7 +35,11 @@ class Desk(Struct, frozen=True):
         if sealed_letters.is_closed(letter):
             return "it is sealed under a master key that HOOKLINE_MASTER_KEYS does not have"
         last = self.latest.get((original.key or b"").decode("utf-8", "replace"))
-        if last is not None and last.offset > original.at.offset:
+        if last is None:
+            return (
+                "hooks.config holds nothing of this hook any more, so it was deleted: `hookline hook put` makes it anew"
+            )
+        if last.offset > original.at.offset:
             return "the hook has a later record, which this would replace"
         return self.refusal(letter)
 
@@ -54,10 +59,13 @@ class Desk(Struct, frozen=True):
     def original(self, letter: Buried) -> Outgoing:
         """The record as it was, for the partition that it was in."""
         one = letter.original
+        name = self.topics[one.at.topic]
+        # What it was to replace may have been written again since: with that header it would not count.
+        ours = (REPLACES, WHY) if name == CONFIG else ()
         return Outgoing(
-            topic=self.topics[one.at.topic],
+            topic=name,
             key=one.key,
             value=one.value,
-            headers=one.headers,
+            headers=tuple(header for header in one.headers if header[0] not in ours),
             partition=one.at.partition,
         )

@@ -9,8 +9,11 @@ from streams.core.deadletters import Buried
 from streams.core.records import Coordinates, DeadLetter
 from streams.core.sealing import CannotOpen, Draw, KeyRing, is_sealed
 
-REASON = "bad-hook"
+REASONS = ("bad-hook", "internal-error")
 FIELD = "dead-letter"
+
+BYTES_MAX = 1024 * 1024
+"""What is kept of an original: sealed, that is a third more, and hook records of more than 64 KiB are refused."""
 
 
 def sealed(letter: DeadLetter, ring: KeyRing, draw: Draw) -> DeadLetter:
@@ -18,8 +21,9 @@ def sealed(letter: DeadLetter, ring: KeyRing, draw: Draw) -> DeadLetter:
     original = letter.original
     if ring.current is None or original.value is None:
         return letter
-    text = ring.seal(original.value, _place(original.at), FIELD, draw)
-    return replace(letter, original=replace(original, value=text.encode()))
+    text = ring.seal(original.value[:BYTES_MAX], _place(original.at), FIELD, draw)
+    cut = f"; of {len(original.value)} bytes the first {BYTES_MAX} are kept" if len(original.value) > BYTES_MAX else ""
+    return replace(letter, detail=letter.detail + cut, original=replace(original, value=text.encode()))
 
 
 def opened(letter: Buried, ring: KeyRing) -> Buried:
@@ -36,7 +40,7 @@ def opened(letter: Buried, ring: KeyRing) -> Buried:
 def is_closed(letter: Buried) -> bool:
     """Whether its original is sealed."""
     value = letter.original.value or b""
-    return letter.reason == REASON and value.isascii() and is_sealed(value.decode())
+    return letter.reason in REASONS and value.isascii() and is_sealed(value.decode())
 
 
 def _place(at: Coordinates) -> str:

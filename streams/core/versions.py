@@ -71,12 +71,19 @@ def replacing(record: Outgoing, version: int | None) -> tuple[tuple[str, bytes],
     return kept if version is None else (*kept, (REPLACES, str(version).encode()))
 
 
+KEPT = "event-id"
+"""The one header besides ours that a version keeps: it tells why Hookline disabled the hook. Others are strangers'."""
+
+KEPT_BYTES_MAX = 128
+
+
 def rewritten(record: Incoming, value: bytes | None, behind: int, why: bytes) -> Outgoing:
     """The version in force once more, with the same meaning, behind the hook's last record, which lies at `behind`.
 
     It counts only if nobody changed the hook meanwhile.
     """
-    headers = tuple((name, given) for name, given in record.headers if name not in (REPLACES, WHY))
+    given = record.header(KEPT)
+    headers = () if given is None or len(given) > KEPT_BYTES_MAX else ((KEPT, given),)
     ours = ((REPLACES, str(behind).encode()), (WHY, why))
     return Outgoing(topic=TOPIC, key=record.key, value=value, headers=headers + ours)
 

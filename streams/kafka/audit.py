@@ -7,7 +7,9 @@ last record of a batch is looked at for sealing and restoring: what came before 
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from msgspec.structs import replace
 
 from streams.core import deadletters, hook_secrets, sealed_letters
 from streams.core.hooks import HookRules
@@ -34,39 +36,61 @@ class Audit:
 
     async def take(self, records: list[Incoming]) -> list[Outgoing]:
         """Dead letters of what does not validate; hooks written again, sealed or behind a record that did not count."""
-        letters = [letter for record in records if isinstance(letter := self._rules.read(record), DeadLetter)]
-        sealed = [sealed_letters.sealed(letter, self._rules.ring, os.urandom) for letter in letters]
-        out = [deadletters.bury(letter, self._clock()) for letter in sealed]
+        out = [buried for record in records for buried in self._buried(record)]
         while not all(self._view.has((record.at.partition, record.at.offset)) for record in records):
             await asyncio.sleep(POLL_S)
+        behind = dict[Coordinates, int]()
         for record in {record.key: record for record in records}.values():
             latest, passed = self._view.versions.at(record.key), self._view.versions.passed(record.key)
             if latest is not None and passed is not None:
-                out += await self._restored(record, latest, passed)
+                behind[Coordinates(record.at.topic, record.at.partition, latest)] = passed
             elif latest == record.at.offset:
                 out += self._sealed(record)
-        return out
+        return out + await self._restored(behind)
+
+    def _buried(self, record: Incoming) -> list[Outgoing]:
+        try:
+            letter = self._rules.read(record)
+        except Exception as error:  # noqa: BLE001 - a bug of ours met by one record must not stop all others
+            log("hook.audit_failed", logging.ERROR, error=error, offset=record.at.offset)
+            letter = DeadLetter(reason="internal-error", detail=type(error).__name__, original=record)
+        if not isinstance(letter, DeadLetter):
+            return []
+        return [deadletters.bury(sealed_letters.sealed(letter, self._rules.ring, os.urandom), self._clock())]
 
     def _sealed(self, record: Incoming) -> list[Outgoing]:
         """The record in force with its secrets sealed, if any of them is plain."""
-        value = record.value and hook_secrets.sealed(record.value, self._rules.ring, os.urandom)
+        value = self._sealed_value(record)
         if value is record.value:
             return []
         log("hook.sealed", hook=_hook_id(record), offset=record.at.offset)
         return [rewritten(record, value, record.at.offset, b"sealed")]
 
-    async def _restored(self, record: Incoming, latest: int, passed: int) -> list[Outgoing]:
-        """The version in force once more, behind the record that did not count."""
-        at = Coordinates(record.at.topic, record.at.partition, latest)
-        async with clients.consumer(self._settings) as consumer:
-            found = await originals.read(consumer, frozenset({TopicPartition(at.topic, at.partition)}), [at])
-        if at not in found:
-            log("hook.not_restored", logging.ERROR, hook=_hook_id(record), offset=latest, behind=passed)
+    def _sealed_value(self, record: Incoming) -> bytes | None:
+        """The record with its secrets sealed; as it is when no reader would take it then, which would never end."""
+        try:
+            value = record.value and hook_secrets.sealed(record.value, self._rules.ring, os.urandom)
+            found = self._rules.read(replace(record, value=value))
+        except Exception as error:  # noqa: BLE001 - a bug of ours met by one record must not stop all others
+            log("hook.audit_failed", logging.ERROR, error=error, offset=record.at.offset)
+            return record.value
+        if isinstance(found, DeadLetter):
+            log("hook.not_sealed", logging.ERROR, hook=_hook_id(record), offset=record.at.offset, reason=found.detail)
+            return record.value
+        return value
+
+    async def _restored(self, behind: Mapping[Coordinates, int]) -> list[Outgoing]:
+        """Versions in force once more, so that compaction does not leave only what did not count behind them."""
+        if not behind:
             return []
-        log("hook.restored", logging.WARNING, hook=_hook_id(record), offset=latest, behind=passed)
-        kept = found[at].value
-        value = kept and hook_secrets.sealed(kept, self._rules.ring, os.urandom)
-        return [rewritten(found[at], value, passed, b"restored")]
+        async with clients.consumer(self._settings) as consumer:
+            known = frozenset(TopicPartition(at.topic, at.partition) for at in behind)
+            found = await originals.read(consumer, known, behind)
+        for at in behind.keys() - found.keys():
+            log("hook.not_restored", logging.ERROR, offset=at.offset, behind=behind[at])
+        for at, record in found.items():
+            log("hook.restored", logging.WARNING, hook=_hook_id(record), offset=at.offset, behind=behind[at])
+        return [rewritten(found[at], self._sealed_value(found[at]), behind[at], b"restored") for at in found]
 
 
 def _hook_id(record: Incoming) -> str:

@@ -68,7 +68,7 @@ class Delivering:
         hook = self._hooks[job.hook_id].hook
         began = self.clock()
         with self._metrics.in_flight.track_inprogress():
-            answer = await self._post(job, hook)
+            answer = attempts.masked(await self._post(job, hook), hook)
         history.append(attempts.record_of(answer, began))
         plan = retry.schedule(hook, self._settings.retry_profile)
         draw = retry.draw(job.delivery_id, len(history))

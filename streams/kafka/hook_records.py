@@ -11,7 +11,7 @@ from msgspec import Struct, field, structs
 
 from streams.core import egress, hook_secrets, sealing
 from streams.core.catalogue import Catalogue
-from streams.core.errors import HooklineError
+from streams.core.errors import HooklineError, InvalidInput
 from streams.core.hooks import HookRules, Known
 from streams.core.records import Coordinates, DeadLetter, Hook, Incoming, Outgoing
 from streams.core.versions import WHY, Versions, replacing
@@ -37,6 +37,10 @@ class Stored(Struct, frozen=True):
     known: Known
     value: bytes
     event_id: bytes | None = None
+
+    def __repr__(self) -> str:
+        """Leave out the record, which may hold plain secrets."""
+        return f"Stored({self.known.hook.id!r}, {self.version})"
 
     @property
     def version(self) -> tuple[int, int]:
@@ -108,12 +112,14 @@ async def write(
 
     Secrets are sealed on the way, if there are master keys. `replaces` has the offset of the version that a record was
     made from; a record counts only if nobody wrote another one meanwhile. Raises Overtaken with the ids of those that
-    did not count, and TopicsUnfit before anything is written when the topic does not exist.
+    did not count; before anything is written, InvalidInput for a record that would be refused, and TopicsUnfit when
+    the topic does not exist.
     """
     await reader.partitions(settings, [settings.topic_prefix + topics.CONFIG])
-    ring, made_from = sealing.ring(settings.master_keys), replaces or {}
+    held_against, made_from = rules(settings), replaces or {}
+    made = [_record(hook_id, value, made_from, held_against) for hook_id, value in records]
     async with publisher(settings) as out:
-        places = await out.publish(_record(hook_id, value, made_from, ring) for hook_id, value in records)
+        places = await out.publish(made)
     async with asyncio.timeout(VISIBLE_S):
         void = await _seen(settings, places, made_from)
     if void:
@@ -134,8 +140,10 @@ def is_sealed(value: bytes, ring: sealing.KeyRing) -> bool:
     return hook_secrets.sealed(value, ring, os.urandom) is value
 
 
-def _record(hook_id: str, value: bytes | None, made_from: Mapping[str, int], ring: sealing.KeyRing) -> Outgoing:
-    sealed = value and hook_secrets.sealed(value, ring, os.urandom)
+def _record(hook_id: str, value: bytes | None, made_from: Mapping[str, int], held_against: HookRules) -> Outgoing:
+    sealed = value and hook_secrets.sealed(value, held_against.ring, os.urandom)
+    if sealed is not None and (problem := refusal(held_against, hook_id, sealed)):
+        raise InvalidInput(f"hook {hook_id} would be refused: {problem}")
     record = Outgoing(topic=topics.CONFIG, key=hook_id.encode(), value=sealed)
     return structs.replace(record, headers=replacing(record, made_from.get(hook_id)))
 

@@ -19,7 +19,7 @@ from aiokafka.protocol.admin import DescribeGroupsResponse_v3
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
-from streams.core.errors import BrokerRefuses, BrokerUnreachable
+from streams.core.errors import BrokerRefuses, BrokerUnreachable, InvalidInput
 from streams.kafka import clients, refusals, rights
 from streams.kafka.rights import Right
 from streams.settings import Settings
@@ -55,7 +55,7 @@ async def watch(settings: Settings, role: str) -> None:
             await check(settings, role)
         except BrokerRefuses:
             raise
-        except BrokerUnreachable:
+        except (BrokerUnreachable, InvalidInput):  # a token file that is being written anew, too
             continue
 
 

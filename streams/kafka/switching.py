@@ -53,6 +53,8 @@ async def switch_off(settings: Settings, publisher: Publisher, due: Mapping[str,
         if not stored.hook.enabled:
             settled.off[hook_id] = stored.version[1]
             settled.told.extend([one.happening] if stored.event_id == one.happening.id.encode() else [])
+        elif stored.version == one.version and (problem := _problem(settings, hook_id, stored)):
+            log("hook.not_switched_off", logging.ERROR, hook=hook_id, reason=problem)
         elif stored.version == one.version:
             going[hook_id] = one
     places = await publisher.publish(_record(in_force[hook_id], one.happening) for hook_id, one in going.items())
@@ -65,11 +67,20 @@ async def switch_off(settings: Settings, publisher: Publisher, due: Mapping[str,
     return settled
 
 
+def _problem(settings: Settings, hook_id: str, stored: Stored) -> str | None:
+    """Why the roles would refuse the record that switches a hook off; one at the limit of its size grows beyond it."""
+    return hook_records.refusal(hook_records.rules(settings), hook_id, _off(stored))
+
+
+def _off(stored: Stored) -> bytes:
+    return hook_edits.changed(stored.value, {"enabled": False})
+
+
 def _record(stored: Stored, happening: Happening) -> Outgoing:
     record = Outgoing(
         topic=topics.CONFIG,
         key=happening.hook_id.encode(),
-        value=hook_edits.changed(stored.value, {"enabled": False}),
+        value=_off(stored),
         headers=((EVENT_ID, happening.id.encode()),),
     )
     return replace(record, headers=replacing(record, stored.version[1]))

@@ -202,10 +202,44 @@ def test_of_an_answer_the_first_1024_characters_are_kept(size: int) -> None:
 
 @given(st.integers(100, 599), st.binary(max_size=2000))
 def test_whatever_an_endpoint_answers_its_outcome_can_be_read_back(status: int, body: bytes) -> None:
-    found = outcome(Answer(status=status, body=body), End("rejected", OutcomeError(class_="4xx", message="No.")))
+    answer = attempts.masked(Answer(status=status, body=body), hook())
+    found = outcome(answer, End("rejected", OutcomeError(class_="4xx", message="No.")))
     assert found.response is not None
     assert "\x00" not in found.response.body
     assert msgspec.json.decode(msgspec.json.encode(found), type=Outcome) == found
+
+
+SENT = "abc/def+ghi=="
+
+
+@pytest.mark.parametrize(
+    ("config", "echo"),
+    [
+        ({"headers": {"x-a": SENT}}, SENT),
+        ({"headers": {"x-a": SENT}}, r"abc\/def+ghi=="),
+        ({"headers": {"x-a": SENT}}, r"abc/def\u002Bghi\u003d\u003D"),
+        ({"headers": {"x-a": f"Bearer {SENT}"}}, SENT),
+        ({"headers": {"x-a": "Basic dXNlcjpwYXNzd29yZDE="}}, "user:password1"),
+        ({"headers": {"x-a": "Basic dXNlcjpwYXNzd29yZDE="}}, "of user it is password1"),
+        ({"url": f"https://a.example/?sig={SENT}"}, f'{{"sig":"{SENT}"}}'),
+        ({"url": "https://a.example/?sig=abc%2Fdef%2Bghi"}, '{"sig":"abc/def+ghi"}'),
+        ({"url": "https://a.example/hooks/T0123456789abcdef"}, "no T0123456789abcdef here"),
+    ],
+)
+def test_however_an_endpoint_spells_what_it_was_sent_it_is_masked(config: dict[str, Any], echo: str) -> None:
+    sent = hook(config={"url": "https://a.example/"} | config)
+    shown = attempts.masked(Answer(status=200, body=echo.encode()), sent).body.decode()
+    assert "******" in shown
+    for part in (SENT, "def", "password1", "T01234"):
+        assert part not in shown
+
+
+def test_a_secret_that_is_cut_off_with_the_answer_is_masked_too() -> None:
+    secret = "s3cret" + "x" * 1000
+    answer = Answer(status=200, body=f"{secret} {secret} {secret} {secret} {secret}".encode())
+    shown = attempts.masked(answer, hook(config={"url": "https://a.example/", "headers": {"x-a": secret}})).body
+    assert b"s3c" not in shown
+    assert b"xxx" not in shown
 
 
 def test_without_an_answer_there_is_no_response() -> None:

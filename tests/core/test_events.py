@@ -210,11 +210,12 @@ def test_an_object_that_names_no_event_is_refused(value: bytes, detail: str) -> 
     ("name", "shown"),
     [
         ("User.created", "'User.created'"),
-        ("", "''"),
+        ("", "a name of 0 characters that looks like none"),
+        ("alice@acme.com signed in", "a name of 24 characters that looks like none"),
         ("Role.Scope.Updated", "'Role.Scope.Updated'"),
         ("identity.user.created", "'identity.user.created'"),
         ("x" * 1000, repr("x" * 80)),
-        ("a\nb", r"'a\nb'"),
+        ("a\nb", "a name of 3 characters that looks like none"),
     ],
 )
 def test_an_event_that_is_not_in_the_catalogue_is_refused(name: str, shown: str) -> None:

@@ -68,6 +68,11 @@ def test_one_name_in_two_spellings_is_refused() -> None:
     assert problems_with({"X-A": "1", "x-a": "2"}) == ["the header 'x-a' is there 2 times"]
 
 
+def test_a_header_that_was_written_as_a_name_is_not_repeated() -> None:
+    (problem,) = problems_with({"Authorization: Bearer T0KEN": "x"})
+    assert problem.startswith("'Authorization'... is no header name")
+
+
 def test_every_problem_is_told_and_none_tells_a_value() -> None:
     problems = problems_with({"Host": "secret-1\n", "x y": "secret-2" * 200, "X-A": "secret-3", "x-a": "secret-4"})
     assert len(problems) == 5

@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core import hook_secrets
+from streams.core import hook_secrets, hooks
 from streams.core.hooks import HookRules, Known
 from streams.core.records import Coordinates, Hook, Incoming
 from streams.core.sealing import KeyRing, MasterKey, is_sealed
@@ -86,6 +87,28 @@ def test_only_what_is_not_current_is_sealed_anew() -> None:
     new = orjson.loads(sealed(orjson.dumps(half)))
     assert new["signingKey"] == half["signingKey"]
     assert is_sealed(new["config"]["headers"]["X-Team"])
+
+
+def test_a_secret_in_a_member_that_is_there_twice_does_not_stay() -> None:
+    once = sealed(record())
+    twice = once.replace(b'"signingKey":', b'"signingKey":"' + b"P" * 32 + b'","signingKey":', 1)
+    assert b"P" * 32 not in sealed(twice)
+    assert sealed(sealed(twice)) == sealed(twice)
+
+
+def test_blanks_and_escapes_do_not_make_a_record_anew() -> None:
+    text = orjson.dumps(orjson.loads(sealed(record())) | {"o": {"a": [1.10]}}, option=orjson.OPT_INDENT_2)
+    assert sealed(text) is text
+
+
+@pytest.mark.parametrize("size", [hooks.RECORD_BYTES_MAX - 1, hooks.RECORD_BYTES_MAX])
+def test_the_largest_record_with_the_most_secrets_may_be_sealed(size: int) -> None:
+    headers = {f"x-{number:02}": "v" * 380 for number in range(20)}
+    retired = [{"signingKey": "B" * 64, "until": 5}] * 3
+    fields = hook(1, URL, config={"headers": headers}, retiredKeys=retired, pad="", signingKey="A" * 64)
+    value = orjson.dumps(fields | {"pad": "x" * (size - len(orjson.dumps(fields)))})
+    assert len(value) == size
+    assert read(sealed(value)).hook.signing_key == "A" * 64
 
 
 def test_without_a_key_nothing_is_sealed() -> None:

@@ -192,6 +192,12 @@ def test_a_record_has_at_most_64_kib_and_100_names() -> None:
     assert problem(events=["User.Created"] * (EVENTS_MAX + 1)) == "events: more than 100 names"
 
 
+@pytest.mark.parametrize(("levels", "refused"), [(499, False), (500, True), (980, True), (100_000, True)])
+def test_a_record_nests_at_most_500_levels_wherever_it_is_read(levels: int, refused: bool) -> None:
+    value = json.dumps(hook_fields() | {"deep": 0}).replace('"deep": 0', '"deep": ' + "[" * levels + "]" * levels)
+    assert isinstance(RULES.read(incoming(value.encode(), "hooks.config", key=HOOK_ID.encode())), DeadLetter) is refused
+
+
 def test_http_and_private_addresses_are_for_networks_that_the_operator_opened() -> None:
     value = record(config={"url": "http://127.0.0.1:9000/hooks"})
     assert isinstance(RULES.read(value), DeadLetter)

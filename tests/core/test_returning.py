@@ -66,11 +66,22 @@ URL = {"url": "http://127.0.0.1:9/hooks"}
 
 
 def test_a_hook_record_goes_back_only_if_it_validates_now() -> None:
-    assert "config.url" in (desk().obstacle(config(config=URL)) or "")
-    assert desk("127.0.0.0/8").obstacle(config(config=URL)) is None
+    assert "config.url" in (desk(last=5).obstacle(config(config=URL)) or "")
+    assert desk("127.0.0.0/8", last=5).obstacle(config(config=URL)) is None
 
 
-@pytest.mark.parametrize(("last", "goes"), [(None, True), (4, True), (5, True), (6, False)])
+def test_a_hook_that_was_deleted_and_forgotten_since_does_not_come_back() -> None:
+    """What was refused stays on the topic as the last of its hook; it went because something came behind it."""
+    assert "so it was deleted" in (desk(last=None).obstacle(config()) or "")
+
+
+def test_a_hook_record_goes_back_without_the_version_that_it_was_to_replace() -> None:
+    one = config()
+    one = letter(structs.replace(one.original, headers=(("replaces", b"4"), ("why", b"sealed"), ("mine", b"x"))))
+    assert desk(last=5).original(one).headers == (("mine", b"x"),)
+
+
+@pytest.mark.parametrize(("last", "goes"), [(4, True), (5, True), (6, False)])
 def test_a_hook_record_never_takes_the_place_of_a_later_one(last: int | None, goes: bool) -> None:
     assert (desk(last=last).obstacle(config(offset=5)) is None) is goes
 

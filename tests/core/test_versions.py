@@ -65,13 +65,18 @@ def test_the_deletions_remembered_are_bounded_and_the_oldest_goes_first(monkeypa
     assert [found.at(b"h%d" % number) for number in range(3)] == [None, 1, 2]
 
 
-def test_a_version_written_again_says_which_and_why_and_keeps_its_other_headers() -> None:
-    old = Incoming(
-        at=Coordinates("hooks.config", 0, 7), key=KEY, value=b"a", headers=((REPLACES, b"3"), ("mine", b"x"))
-    )
+def test_a_version_written_again_says_which_and_why_and_keeps_the_event_that_disabled_it() -> None:
+    headers = ((REPLACES, b"3"), ("event-id", b"e1"), ("a stranger's", b"x" * 2_000_000))
+    old = Incoming(at=Coordinates("hooks.config", 0, 7), key=KEY, value=b"a", headers=headers)
     again = rewritten(old, b"b", 9, b"sealed")
     assert (again.key, again.value) == (KEY, b"b")
-    assert again.headers == (("mine", b"x"), (REPLACES, b"9"), (WHY, b"sealed"))
+    assert again.headers == (("event-id", b"e1"), (REPLACES, b"9"), (WHY, b"sealed"))
+
+
+@pytest.mark.parametrize(("size", "kept"), [(128, True), (129, False)])
+def test_what_a_version_keeps_is_bounded(size: int, kept: bool) -> None:
+    old = Incoming(at=Coordinates("hooks.config", 0, 7), key=KEY, value=b"a", headers=(("event-id", b"e" * size),))
+    assert (rewritten(old, b"b", 9, b"sealed").headers[0][0] == "event-id") is kept
 
 
 def test_a_change_may_say_what_it_replaces() -> None:

@@ -183,9 +183,7 @@ async def stage(
     """
     directory = place.directory / "line"
     directory.mkdir()
-    settings = apart(
-        bootstrap or place.bootstrap, directory, allow_networks=("127.0.0.1/32",), master_keys=MASTER_KEYS
-    )
+    settings = apart(bootstrap or place.bootstrap, directory, allow_networks=("127.0.0.1/32",), master_keys=MASTER_KEYS)
     async with (
         Receiving() as receiver,
         line(settings, directory, names=() if supervised else names, static=static) as the,

@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
+import pytest
 from msgspec import structs
 
 from streams.core import deadletters, sealed_letters, sealing
-from streams.core.hooks import Known
+from streams.core.errors import InvalidInput
+from streams.core.hooks import RECORD_BYTES_MAX, Known
 from streams.core.records import Coordinates, Incoming, Outgoing
 from streams.core.versions import REPLACES, WHY
 from streams.kafka import admin, hook_records, reader, topics
@@ -32,7 +34,7 @@ class Desk:
         self.settings = settings
         self.view = view
         self.ring = sealing.ring(settings.master_keys)
-        self._out = out
+        self.out = out
         self._audit = Audit(settings, hook_records.rules(settings), view, lambda: NOW)
         self._taken = 0
 
@@ -41,7 +43,7 @@ class Desk:
         headers = () if replaces is None else ((REPLACES, str(replaces).encode()),)
         value = None if fields is None else orjson.dumps(fields)
         record = Outgoing(topic=topics.CONFIG, key=hook_id(1).encode(), value=value, headers=headers)
-        return (await self._out.publish([record]))[0].offset
+        return (await self.out.publish([record]))[0].offset
 
     async def audit(self) -> list[Incoming]:
         """Let the audit take all that is there, until it writes nothing more; answers what it wrote to the topic."""
@@ -49,7 +51,7 @@ class Desk:
         while new := (await self.records())[self._taken :]:
             self._taken += len(new)
             wrote += [record for record in new if record.header(WHY)]
-            await self._out.publish(await self._audit.take(new))
+            await self.out.publish(await self._audit.take(new))
         return wrote
 
     async def records(self, topic: str = topics.CONFIG) -> list[Incoming]:
@@ -97,6 +99,33 @@ async def test_a_plain_record_is_written_again_sealed_and_only_once(settings: Se
         assert known is not None
         assert (known.hook.signing_key, known.hook.config.headers, known.locked) == (KEY, {"x-a": "marked"}, None)
         assert await the.audit() == []
+
+
+async def test_the_largest_record_is_sealed_and_stays_in_force(settings: Settings) -> None:
+    async with desk(settings) as the:
+        fields = hook(1, URL, pad="")
+        await the.write(fields | {"pad": "x" * (RECORD_BYTES_MAX - len(orjson.dumps(fields)))})
+        (wrote,) = await the.audit()
+        assert wrote.header(WHY) == b"sealed"
+        known = await the.in_force()
+        assert known is not None
+        assert known.version[1] == wrote.at.offset
+
+
+async def test_a_version_behind_many_headers_is_sealed_without_them(settings: Settings) -> None:
+    async with desk(settings) as the:
+        strange = ("strange", b"x" * (2 * 1024 * 1024 - 4096))
+        value = orjson.dumps(hook(1, URL))
+        await the.out.publish([Outgoing(topic=topics.CONFIG, key=hook_id(1).encode(), value=value, headers=(strange,))])
+        (wrote,) = await the.audit()
+        assert wrote.header("strange") is None
+
+
+async def test_what_no_reader_would_take_is_written_by_no_command(settings: Settings) -> None:
+    await admin.apply(settings)
+    with pytest.raises(InvalidInput, match=r"would be refused: .*No\.Such\.Event"):
+        await hook_records.write(settings, [(hook_id(1), orjson.dumps(hook(1, URL, ["No.Such.Event"])))])
+    assert (await hook_records.read(settings)).latest == {}
 
 
 async def test_without_master_keys_nothing_is_written(settings: Settings) -> None:
