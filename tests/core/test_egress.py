@@ -152,6 +152,7 @@ CARRYING_LOOPBACK = [
     ("::ffff:127.0.0.1", "loopback"),
     ("64:ff9b::127.0.0.1", "nat64"),
     ("::ffff:0:127.0.0.1", "translated"),
+    ("::127.0.0.1", "reserved"),
     ("2002:7f00:1::", "6to4"),
     ("2001:0:4136:e378:8000:63bf:80ff:fffe", "teredo"),  # its last 32 bits are 127.0.0.1, inverted
 ]
@@ -190,6 +191,13 @@ def test_what_a_cloud_serves_to_its_machines_is_opened_by_its_own_network_alone(
     assert address_verdict(address, networks(around)).reason == "cloud"
     own = ["169.254.169.254/32", "100.100.100.200/32", "168.63.129.16/32", "166.8.0.0/14", "fd00:ec2::254/128"]
     assert address_verdict(address, networks([*around, *own, "fd20:ce::254/128"])).reason == "allowed"
+
+
+def test_a_networks_own_translator_is_opened_by_its_own_network_alone() -> None:
+    """Only that network knows where in the address the IPv4 address stands."""
+    address = "64:ff9b:1::a9fe:a9fe"
+    assert address_verdict(address, networks(["::/0", "64:ff9b::/32"])).reason == "nat64"
+    assert address_verdict(address, networks(["64:ff9b:1::/48"])).reason == "allowed"
 
 
 def test_a_text_that_is_no_network_is_refused() -> None:
