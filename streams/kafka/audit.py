@@ -36,7 +36,10 @@ class Audit:
 
     async def take(self, records: list[Incoming]) -> list[Outgoing]:
         """Dead letters of what does not validate; hooks written again, sealed or behind a record that did not count."""
-        out = [buried for record in records for buried in self._buried(record)]
+        out = list[Outgoing]()
+        for record in records:
+            out += self._buried(record)
+            await asyncio.sleep(0)  # events are joined in the same loop
         while not all(self._view.has((record.at.partition, record.at.offset)) for record in records):
             await asyncio.sleep(POLL_S)
         behind = dict[Coordinates, int]()
@@ -46,6 +49,7 @@ class Audit:
                 behind[Coordinates(record.at.topic, record.at.partition, latest)] = passed
             elif latest == record.at.offset:
                 out += self._sealed(record)
+                await asyncio.sleep(0)
         return out + await self._restored(behind)
 
     def _buried(self, record: Incoming) -> list[Outgoing]:

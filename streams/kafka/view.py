@@ -23,6 +23,11 @@ RECONNECT_S = 1.0
 """Pause after the broker failed a read; aiokafka's own retries come before it."""
 
 
+TURN = 20
+"""Records read until others have their turn: thousands of hooks changed at once must not hold up a request or a join.
+They are 2 ms."""
+
+
 class HookView:
     """The hooks in force, as far as `hooks.config` has been read. `ready` is set when it was read to its end.
 
@@ -58,8 +63,10 @@ class HookView:
                     await asyncio.sleep(RECONNECT_S)
                     continue
                 for messages in batches.values():
-                    for message in messages:
+                    for number, message in enumerate(messages):
                         self._apply(reader.incoming(message))
+                        if number % TURN == 0:
+                            await asyncio.sleep(0)
 
     def has(self, version: tuple[int, int]) -> bool:
         """Whether the record at (partition, offset) was read."""
