@@ -32,7 +32,7 @@ core/       the rules; nothing there waits, tells the time, rolls dice or talks 
 kafka/      the edge to Kafka: topics (the one table), admin, differences, growth; clients, reader, publisher,
                 committed; header_names: what aiokafka cannot read
                 the way in: security (TLS, SASL), rights (the one table), permitted, refusals (in words)
-  view          `hooks.config` in every role; audit: what the router alone does about its records
+  view          `hooks.config` in every role; audit: what the router alone does about them
   router        Faust, by the safe subset in agents, guarded by continuity; health likewise, with switching
   sender        aiokafka: flights (jobs under way), delivering (one go at one), partition, ended; retries and clock
   broker        a local Apache Kafka: broker_files, broker_jars, broker_lock, broker_ready, broker_failures

@@ -20,7 +20,7 @@ from streams.core.hooks import HookRules
 from streams.core.joining import Join
 from streams.core.lane import Limits
 from streams.kafka import admin, agents, clients, health, hook_records, permitted, retries, router, sender
-from streams.kafka.audit import Audit
+from streams.kafka.audit import Rewriting
 from streams.kafka.clock import BrokersClock
 from streams.kafka.delivering import Delivering, Post
 from streams.kafka.publisher import Publisher, publisher
@@ -89,10 +89,11 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
         topics = {settings.topic_prefix + name: name for name in catalogue.EVENT_TOPICS}
         cluster = await admin.cluster_id(settings)
         join = Join(base.rules.catalogue, cluster, topics, base.view.hooks)
-        audit = Audit(settings, base.rules, base.view, now_ms)
-        role = router.Router(join, audit, base.publisher, base.metrics, now_ms)
+        role = router.Router(join, base.rules, base.publisher, base.metrics, now_ms)
+        rewriting = Rewriting(settings, base.rules.ring, base.view, lambda: role.owns_hooks)
         app = router.build(settings, role, base.ready)
-        await _play(agents.play(app, stop), base.reading, permitted.watch(settings, router.NAME))
+        watching = permitted.watch(settings, router.NAME)
+        await _play(agents.play(app, stop), base.reading, watching, rewriting.run(base.publisher))
 
 
 async def run_health(settings: Settings, stop: asyncio.Event) -> None:

@@ -65,6 +65,12 @@ def opened(hook: Hook, ring: KeyRing) -> tuple[Hook, str | None]:
     return replace(hook, signing_key=key, retired_keys=retired, config=config), problems[0] if problems else None
 
 
+def is_plain(hook: Hook) -> bool:
+    """Whether any secret of a hook, as its record has it, is not sealed."""
+    keys = (hook.signing_key, *(old.signing_key for old in hook.retired_keys))
+    return not all(map(is_sealed, (*keys, *hook.config.headers.values())))
+
+
 def revealed(record: bytes, ring: KeyRing) -> bytes:
     """The record with its secrets plain; one that no key opens stays as it is."""
     hook_id = msgspec.json.decode(record, type=_Named).id

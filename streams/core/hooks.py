@@ -32,13 +32,15 @@ class Known(Struct, frozen=True):
     """A hook in force: its record with its secrets plain, where that lies in `hooks.config`, and its compiled filter.
 
     `locked` says why a secret of it cannot be opened. Such a hook gets its events, and they wait: the master key that
-    is missing here may come back, and then nothing was lost.
+    is missing here may come back, and then nothing was lost. `plain` tells whether the record holds a secret that is
+    not sealed although it could be.
     """
 
     hook: Hook
     version: tuple[int, int]
     accepts: filters.Predicate
     locked: str | None = None
+    plain: bool = False
 
     @property
     def sends(self) -> bool:
@@ -63,7 +65,8 @@ class HookRules(Struct, frozen=True):
         if record.value is None:
             return None
         try:
-            hook, locked = hook_secrets.opened(_decoded(record.value), self.ring)
+            written = _decoded(record.value)
+            hook, locked = hook_secrets.opened(written, self.ring)
         except (UnicodeDecodeError, RecursionError, msgspec.MsgspecError) as error:
             return DeadLetter(reason="bad-hook", detail=str(error), original=record)
         problems = self._problems_with(hook)
@@ -72,7 +75,9 @@ class HookRules(Struct, frozen=True):
         if problems:
             return DeadLetter(reason="bad-hook", detail="; ".join(problems), original=record)
         version = (record.at.partition, record.at.offset)
-        return Known(hook, version, filters.compile_filter(hook.delivery.filter), locked)
+        doubled = record.value.count(b'"signingKey"') > 1 + len(written.retired_keys)  # decoders take the last of them
+        plain = self.ring.current is not None and (doubled or hook_secrets.is_plain(written))
+        return Known(hook, version, filters.compile_filter(hook.delivery.filter), locked, plain)
 
     def _problems_with(self, hook: Hook) -> list[str]:
         """Every rule a decoded hook breaks, one sentence each; empty when it may be written."""

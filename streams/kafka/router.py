@@ -5,16 +5,18 @@ takes `hooks.config`, so that what has to be done about a hook record is done ex
 processes read that topic into their views.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
 import faust
 
 from streams.core import catalogue, deadletters, jobs
+from streams.core.hooks import HookRules
 from streams.core.joining import Join
 from streams.core.records import DeadLetter, Incoming, Outgoing
 from streams.kafka import agents, topics
-from streams.kafka.audit import Audit
+from streams.kafka.audit import buried
 from streams.kafka.clients import TopicPartition
 from streams.kafka.continuity import Continuity
 from streams.kafka.publisher import Publisher
@@ -31,11 +33,15 @@ Clock = Callable[[], int]
 
 
 class Router:
-    """The rules of the router with what they need; `take` and `audit` handle batches of its two agents."""
+    """The rules of the router with what they need; `take` and `audit` handle batches of its two agents.
 
-    def __init__(self, join: Join, audit: Audit, publisher: Publisher, metrics: Metrics, clock: Clock) -> None:
+    `owns_hooks` tells whether this process is the one that takes `hooks.config`.
+    """
+
+    def __init__(self, join: Join, rules: HookRules, publisher: Publisher, metrics: Metrics, clock: Clock) -> None:
+        self.owns_hooks = False
         self._join = join
-        self._audit = audit
+        self._rules = rules
         self._publisher = publisher
         self._metrics = metrics
         self._clock = clock
@@ -54,8 +60,12 @@ class Router:
         await self._publish(out)
 
     async def audit(self, records: list[Incoming]) -> None:
-        """Do what has to be done once about a batch of hook records."""
-        await self._publish(await self._audit.take(records))
+        """Bury the hook records of a batch that do not validate."""
+        out = list[Outgoing]()
+        for record in records:
+            out += buried(record, self._rules, self._clock())
+            await asyncio.sleep(0)  # events are joined in the same loop
+        await self._publish(out)
 
     def _joined(self, record: Incoming) -> list[Outgoing]:
         try:
@@ -103,7 +113,8 @@ def build(settings: Settings, router: Router, ready: Callable[[], None]) -> faus
     listen([prefix + name for name in catalogue.EVENT_TOPICS], take)
     listen([prefix + topics.CONFIG], audit)
 
-    def assigned(_: set[TopicPartition]) -> None:
+    def assigned(owned: set[TopicPartition]) -> None:
+        router.owns_hooks = any(at.topic == prefix + topics.CONFIG for at in owned)
         events.reset()
         hooks.reset()
         ready()

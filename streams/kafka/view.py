@@ -31,12 +31,16 @@ They are 2 ms."""
 class HookView:
     """The hooks in force, as far as `hooks.config` has been read. `ready` is set when it was read to its end.
 
+    `unsettled` has the keys, and partitions, of hooks that ought to be written again: a secret is plain, or the last
+    record is not the one in force.
+
     `changed` is called with the id of every hook that was put or deleted, in order.
     """
 
     def __init__(self, settings: Settings, rules: HookRules, changed: Callable[[str], None] = lambda _: None) -> None:
         self.hooks = HookIndex(rules.catalogue)
         self.versions = Versions()
+        self.unsettled: dict[bytes, int] = {}
         self.ready = asyncio.Event()
         self._settings = settings
         self._rules = rules
@@ -75,12 +79,12 @@ class HookView:
     def _apply(self, record: Incoming) -> None:
         self._positions[record.at.partition] = record.at.offset + 1
         if self.versions.is_void(record):
-            self.versions.pass_over(record)
+            self._pass_over(record)
             log("hook.void", logging.WARNING, offset=record.at.offset)
             return
         known = self._rules.read(record)
         if isinstance(known, DeadLetter):
-            self.versions.pass_over(record)
+            self._pass_over(record)
             log(
                 "hook.refused",
                 logging.WARNING,
@@ -90,6 +94,9 @@ class HookView:
             )
             return
         self.versions.take(record)
+        self.unsettled.pop(record.key or b"", None)
+        if isinstance(known, Known) and known.plain:
+            self.unsettled[record.key or b""] = record.at.partition
         hook_id = known.hook.id if isinstance(known, Known) else (record.key or b"").decode("ascii", "replace")
         if isinstance(known, Known):
             if known.locked:
@@ -100,3 +107,8 @@ class HookView:
         if self.ready.is_set():
             log("hook.changed", hook=hook_id, offset=record.at.offset, deleted=known is None)
         self._changed(hook_id)
+
+    def _pass_over(self, record: Incoming) -> None:
+        self.versions.pass_over(record)
+        if self.versions.at(record.key) is not None:
+            self.unsettled[record.key or b""] = record.at.partition

@@ -14,8 +14,8 @@ from streams.core.errors import InvalidInput
 from streams.core.hooks import RECORD_BYTES_MAX, Known
 from streams.core.records import Coordinates, Incoming, Outgoing
 from streams.core.versions import REPLACES, WHY
-from streams.kafka import admin, hook_records, reader, topics
-from streams.kafka.audit import Audit
+from streams.kafka import admin, clients, hook_records, reader, topics
+from streams.kafka.audit import Rewriting, buried
 from streams.kafka.clients import TopicPartition
 from streams.kafka.publisher import Publisher, publisher
 from streams.kafka.view import HookView
@@ -35,7 +35,7 @@ class Desk:
         self.view = view
         self.ring = sealing.ring(settings.master_keys)
         self.out = out
-        self._audit = Audit(settings, hook_records.rules(settings), view, lambda: NOW)
+        self._rewriting = Rewriting(settings, self.ring, view, lambda: True)
         self._taken = 0
 
     async def write(self, fields: dict[str, Any] | None, replaces: int | None = None) -> int:
@@ -46,13 +46,16 @@ class Desk:
         return (await self.out.publish([record]))[0].offset
 
     async def audit(self) -> list[Incoming]:
-        """Let the audit take all that is there, until it writes nothing more; answers what it wrote to the topic."""
-        wrote: list[Incoming] = []
-        while new := (await self.records())[self._taken :]:
-            self._taken += len(new)
-            wrote += [record for record in new if record.header(WHY)]
-            await self.out.publish(await self._audit.take(new))
-        return wrote
+        """Let all be done that has to be done, until there is nothing more; answers what was written to the topic."""
+        before = len(await self.records())
+        for record in (await self.records())[self._taken :]:
+            await self.out.publish(buried(record, hook_records.rules(self.settings), NOW))
+        await self.in_force()
+        async with clients.consumer(self.settings) as consumer:
+            while await self.out.publish(await self._rewriting.records(consumer)):
+                await self.in_force()
+        self._taken = len(await self.records())
+        return (await self.records())[before:]
 
     async def records(self, topic: str = topics.CONFIG) -> list[Incoming]:
         at = TopicPartition(self.settings.topic_prefix + topic, 0)
