@@ -14,8 +14,9 @@ from streams.core.errors import InvalidInput
 if TYPE_CHECKING:
     from streams.settings import Settings
 
-BATCH = 100
-"""Hooks written at a time: what a command that is killed has still to do again is at most so much."""
+BATCH = 1000
+"""Hooks written at a time. A run that is killed does at most so many again; fewer at a time would cost more, since
+after each the topic is read from the oldest of them to its end."""
 
 FEW = 200
 """Done before a bar could be read."""

@@ -51,7 +51,7 @@ RESERVED_PREFIXES = ("content-", "logto-signature-", "proxy-", "webhook-")
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _MARK = re.compile(r"[^0-9a-z]")
-_TOKEN_START = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
+_NO_TOKEN = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*\Z")
 
 
@@ -83,7 +83,7 @@ def _one(name: str, value: str) -> list[str]:
     problems = []
     if not _TOKEN.match(name):
         # Somebody may have written the whole header as its name: what follows the first odd sign may be a secret.
-        shown = f"{_TOKEN_START.match(name)[0][:NAME_CHARS_MAX]!r}..."  # type: ignore[index]
+        shown = f"{_NO_TOKEN.split(name, maxsplit=1)[0][:NAME_CHARS_MAX]!r}..."
         problems.append(f"{shown} is no header name: letters, digits and !#$%&'*+.^_`|~- only")
     elif is_reserved(name):
         problems.append(f"the header {shown} is reserved: Hookline or the connection sets it")

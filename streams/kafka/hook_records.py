@@ -121,7 +121,7 @@ async def write(
     async with publisher(settings) as out:
         places = await out.publish(made)
     async with asyncio.timeout(VISIBLE_S):
-        void = await _seen(settings, places, made_from)
+        void = await _seen(settings, places, made_from, {record.key for record in made})
     if void:
         raise Overtaken(void)
     return places
@@ -148,13 +148,20 @@ def _record(hook_id: str, value: bytes | None, made_from: Mapping[str, int], hel
     return structs.replace(record, headers=replacing(record, made_from.get(hook_id)))
 
 
-async def _seen(settings: Settings, places: list[Coordinates], made_from: Mapping[str, int]) -> set[str]:
-    """Wait until a consumer that starts anew has read past every place; answers whose records did not count."""
+async def _seen(
+    settings: Settings, places: list[Coordinates], made_from: Mapping[str, int], keys: Collection[bytes | None]
+) -> set[str]:
+    """Wait until a consumer that starts anew has read past every place; answers whose records did not count.
+
+    Only records with these keys are looked at: between an old version and its successor may lie all other hooks.
+    """
     last = {TopicPartition(at.topic, at.partition): at.offset for at in sorted(places)}
     first = min([*made_from.values(), *(at.offset for at in places)], default=0)
     hooks, held_against, written, void = Hooks(), rules(settings), set(places), set[str]()
     async with clients.consumer(settings) as consumer:
         async for record in reader.read_past(consumer, last, first):
+            if record.key not in keys:
+                continue
             if record.at in written and hooks.versions.is_void(record):
                 void.add((record.key or b"").decode())
             hooks.take(record, held_against)

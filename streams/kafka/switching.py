@@ -44,7 +44,7 @@ async def switch_off(settings: Settings, publisher: Publisher, due: Mapping[str,
     """
     if not due:
         return Settled()
-    in_force = (await hook_records.read(settings)).in_force
+    in_force, rules = (await hook_records.read(settings)).in_force, hook_records.rules(settings)
     settled, going = Settled(), dict[str, Due]()
     for hook_id, one in due.items():
         stored = in_force.get(hook_id)
@@ -53,7 +53,7 @@ async def switch_off(settings: Settings, publisher: Publisher, due: Mapping[str,
         if not stored.hook.enabled:
             settled.off[hook_id] = stored.version[1]
             settled.told.extend([one.happening] if stored.event_id == one.happening.id.encode() else [])
-        elif stored.version == one.version and (problem := _problem(settings, hook_id, stored)):
+        elif stored.version == one.version and (problem := hook_records.refusal(rules, hook_id, _off(stored))):
             log("hook.not_switched_off", logging.ERROR, hook=hook_id, reason=problem)
         elif stored.version == one.version:
             going[hook_id] = one
@@ -67,12 +67,8 @@ async def switch_off(settings: Settings, publisher: Publisher, due: Mapping[str,
     return settled
 
 
-def _problem(settings: Settings, hook_id: str, stored: Stored) -> str | None:
-    """Why the roles would refuse the record that switches a hook off; one at the limit of its size grows beyond it."""
-    return hook_records.refusal(hook_records.rules(settings), hook_id, _off(stored))
-
-
 def _off(stored: Stored) -> bytes:
+    """The record that switches a hook off; one at the limit of its size grows beyond it, and would be refused."""
     return hook_edits.changed(stored.value, {"enabled": False})
 
 
